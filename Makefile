@@ -1,0 +1,50 @@
+# Every command sets itself up: the first one creates .venv from the hash-pinned lock, later ones reuse it.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help run test smoke lint format lock clean
+
+help:
+	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
+	@echo 'make smoke  start the same, drive it without a person, print what was seen as JSON'
+	@echo 'make test   run the whole test suite against real PostgreSQL and real Valkey'
+	@echo 'make lint   formatter check, linter, strict types, architecture rules'
+	@echo 'make lock   resolve the dependencies again (needs uv)'
+	@echo 'make clean  remove the environment and everything that was built'
+
+$(READY): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo 'token-broker needs Python 3.11 or newer: none was found. Install one, or name it: make PYTHON=/path/to/python3'; exit 2; }
+	@$(PYTHON) -m venv --clear .venv || { echo 'The virtual environment could not be made. On Debian and Ubuntu: apt-get install python3-venv'; exit 2; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+run: $(READY)
+	@exec $(BIN)/token-broker dev $(if $(KEEP),--keep '$(KEEP)')
+
+smoke: $(READY)
+	@$(BIN)/python -m sandbox.smoke
+
+test: $(READY)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/unit/test_architecture.py
+
+format: $(READY)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# The lock holds hashes for every platform and no index address; the installation above refuses anything else.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+		--no-emit-find-links --all-extras --upgrade -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist

@@ -1,0 +1,342 @@
+"""The words of the broker as immutable values: grants, pairs, claims and what upstream answered.
+
+Holds no rule and does no I/O. Token fields never appear in a repr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UserKey:
+    """Names one user of one OAuth client: the client's name here and the app's own user id."""
+
+    client: str
+    user_id: str
+
+
+class GrantState(StrEnum):
+    """Where a grant stands; a reason always stands beside it."""
+
+    LIVE = "LIVE"
+    DEAD = "DEAD"
+    PAUSED = "PAUSED"
+
+
+class Trigger(StrEnum):
+    """Why a pair is replaced: the label of `refreshes_total` and of the refresh events."""
+
+    REQUEST = "request"
+    AHEAD = "ahead"
+    KEEPALIVE = "keepalive"
+    FORCED = "forced"
+    RECOVERY = "recovery"
+
+
+class ClaimKind(StrEnum):
+    """What a claim's holder presents upstream: the refresh token, or a force-refresh."""
+
+    REFRESH = "refresh"
+    FORCE = "force"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPair:
+    """Access and refresh token issued together, with their instants (aware UTC, database clock)."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    issued_at: datetime
+    expires_at: datetime
+    refresh_at: datetime
+    refresh_token_expires_at: datetime | None = None
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long the access token lives in all."""
+        return self.expires_at - self.issued_at
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The committed right to present generation `generation`'s refresh token, until `deadline_at`."""
+
+    key: UserKey
+    generation: int
+    epoch: int
+    kind: ClaimKind
+    owner: str
+    claimed_at: datetime
+    deadline_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What makes a LIVE grant's current token unfit to be simply served.
+
+    `refused`: upstream refused the current access token. `distrusted_until`: a force-refresh of unknown
+    outcome may still land; stays set until upstream confirmed the token after that instant.
+    `refresh_token_dead`: upstream said definitively that the current refresh token is spent or unknown.
+    `force_pending`: a revoke or force was asked for and upstream has not done it yet.
+    """
+
+    refused: bool = False
+    distrusted_until: datetime | None = None
+    refresh_token_dead: bool = False
+    force_pending: bool = False
+
+    @property
+    def distrusted(self) -> bool:
+        """Whether every answer needs a confirmation first."""
+        return self.distrusted_until is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Since when the app has vouched for the user, and when a browser last refreshed."""
+
+    vouched_at: datetime
+    refreshed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One user's standing consent under one client, with its current pair: the row the broker owns."""
+
+    key: UserKey
+    upstream_id: str
+    state: GrantState
+    reason: str
+    generation: int
+    pair: TokenPair
+    binding: Binding
+    marks: Marks = Marks()
+    claim: Claim | None = None
+    first_used_at: datetime | None = None
+    not_before_generation: int = 0
+    failures: int = 0
+    retry_at: datetime | None = None
+    last_error: str | None = None
+    last_error_at: datetime | None = None
+
+    def current(self) -> CurrentToken:
+        """Return what a door may hand out of this grant, and what the caches keep."""
+        return CurrentToken(
+            key=self.key,
+            upstream_id=self.upstream_id,
+            generation=self.generation,
+            access_token=self.pair.access_token,
+            issued_at=self.pair.issued_at,
+            expires_at=self.pair.expires_at,
+            refresh_at=self.pair.refresh_at,
+            binding=self.binding,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentToken:
+    """A user's current access token as the caches keep it: no refresh token, no mark.
+
+    A grant that bears a mark or is not LIVE is never cached, so what comes from a cache has none.
+    """
+
+    key: UserKey
+    upstream_id: str
+    generation: int
+    access_token: str = field(repr=False)
+    issued_at: datetime
+    expires_at: datetime
+    refresh_at: datetime
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """HMAC-SHA-256 of an access token under the key `key_id` of the ring (32 bytes)."""
+
+    key_id: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEntry:
+    """One access token a grant has had: whose, which generation, and until when it counts."""
+
+    key: UserKey
+    generation: int
+    counts_until: datetime
+
+
+# --- What upstream answered -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a token, or the answer that carried it, says of itself: hints for scheduling, never trusted.
+
+    `issued_at` and `ends_at` are in upstream's clock; either may be missing or absurd.
+    """
+
+    owner_id: str | None = None
+    issued_at: datetime | None = None
+    ends_at: datetime | None = None
+    refresh_token_ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MintedPair:
+    """A pair as upstream issued it, before the broker has placed it in its own time."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    stated: Stated = Stated()
+
+
+class Denial(StrEnum):
+    """Upstream's definitive "no", by what it is about."""
+
+    REFRESH_TOKEN_DEAD = "refresh_token_dead"
+    TOKEN_REFUSED = "token_refused"
+    USER_GONE = "user_gone"
+    EXISTS = "exists"
+    INVALID = "invalid"
+    CLIENT_FAULT = "client_fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """Upstream issued a new pair."""
+
+    minted: MintedPair
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Upstream accepted what was shown to it (an access token, or the client's credentials)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Upstream refused, definitively; `detail` is our own wording, never upstream's body."""
+
+    code: Denial
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Upstream did nothing: not reached, or it said so (429). `retry_after_s` when it stated one."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The request may have been carried out and its answer is lost or not understood."""
+
+    reason: str
+
+
+RotationOutcome = Rotated | Denied | Unavailable | Unknown
+CheckOutcome = Confirmed | Denied | Unavailable | Unknown
+
+
+# --- Managed users ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the app says of its user; names follow the interface, values are checked by the door."""
+
+    email: str
+    name: str | None = None
+    time_zone: str | None = None
+    time_format: int | None = None
+    week_start: str | None = None
+    locale: str | None = None
+    avatar_url: str | None = None
+    bio: str | None = None
+    metadata: dict[str, str | bool | int | float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """The fields of a profile to be changed: exactly those in `fields`, named as in Profile."""
+
+    fields: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamUser:
+    """A user as upstream describes it. `email` is the app's own form, without upstream's suffix."""
+
+    upstream_id: str
+    email: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """Upstream created a user and issued its first pair."""
+
+    user: UpstreamUser
+    minted: MintedPair
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Upstream's answer to a look-up: the users that match, possibly none."""
+
+    users: tuple[UpstreamUser, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Upstream carried the request out and there is nothing more to say."""
+
+
+CreateOutcome = Created | Denied | Unavailable | Unknown
+LookupOutcome = Found | Denied | Unavailable | Unknown
+ChangeOutcome = Done | Denied | Unavailable | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A create that was begun: committed before upstream is asked, so a crash in between is seen.
+
+    `attempts` counts the creates sent; `uncertain` says that one of them may have been carried out.
+    """
+
+    begun_at: datetime
+    owner: str
+    epoch: int
+    attempts: int = 0
+    uncertain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One user of the app under one client: the profile we were given and, once it exists, its grant."""
+
+    key: UserKey
+    profile: Profile
+    created_at: datetime
+    upstream_id: str | None = None
+    intent: Intent | None = None
+    grant: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GrantEvent:
+    """Something that happened to a grant, for operators; never holds a token."""
+
+    at: datetime
+    event: str
+    generation: int | None = None
+    reason: str | None = None
+    trigger: str | None = None
+    actor: str | None = None
