@@ -133,6 +133,7 @@ class Grant:
             expires_at=self.pair.expires_at,
             refresh_at=self.pair.refresh_at,
             binding=self.binding,
+            not_before_generation=self.not_before_generation,
         )
 
 
@@ -151,6 +152,12 @@ class CurrentToken:
     expires_at: datetime
     refresh_at: datetime
     binding: Binding
+    not_before_generation: int = 0
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long the access token lives in all."""
+        return self.expires_at - self.issued_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class GrantStore(Protocol):
     async def load(self, key: UserKey) -> Grant | None:
         """Return the grant, or None when there is none."""
 
-    async def claim(self, key: UserKey, generation: int, kind: ClaimKind, owner: str) -> Grant | None:
+    async def claim(self, key: UserKey, generation: int, owner: str) -> Grant | None:
         """Commit a claim on exactly this generation of a LIVE grant.
 
         Returns the grant with its new claim; None when the generation has moved, the state is not LIVE
@@ -113,7 +113,10 @@ class GrantStore(Protocol):
         """Commit claims on up to `limit` grants that are due, most urgent first; taken ones are skipped."""
 
     async def restamp(self, claim: Claim, kind: ClaimKind) -> Claim | None:
-        """Start the claim's deadline anew before another upstream call; None when it was lost."""
+        """Start the claim's deadline anew before another upstream call; None when it was lost.
+
+        Going over to FORCE also notes that the refresh token is not to be presented again.
+        """
 
     async def settle(self, settlement: Settlement) -> Grant | None:
         """Commit the pair as the next generation with its lineage row, and end the claim.
@@ -126,6 +129,9 @@ class GrantStore(Protocol):
 
     async def mark_refused(self, key: UserKey, generation: int) -> bool:
         """Mark that upstream refused this generation's access token, and make it due at once."""
+
+    async def distrust(self, key: UserKey) -> None:
+        """Open (or prolong) a distrust window: a force-refresh of ours may still land."""
 
     async def clear_distrust(self, key: UserKey, generation: int, confirmed_at: datetime) -> bool:
         """Close the distrust window if it ended before `confirmed_at` (database clock)."""
