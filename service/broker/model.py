@@ -278,6 +278,18 @@ class ProfileChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Enrolment:
+    """A pair that the app already holds, as it hands it over; its instants are hints, never trusted."""
+
+    upstream_id: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    access_token_expires_at: datetime | None = None
+    refresh_token_expires_at: datetime | None = None
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class UpstreamUser:
     """A user as upstream describes it. `email` is the app's own form, without upstream's suffix."""
 

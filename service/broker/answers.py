@@ -1,0 +1,226 @@
+"""Answers a caller with a user's current access token: look up, decide, and only then walk on.
+
+Both doors for tokens come here: browsers with a token of theirs, services with a user's id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from service.broker.confirmations import Confirmations
+from service.broker.errors import (
+    GrantDead,
+    GrantPaused,
+    Invalid,
+    MinTtlTooLong,
+    RefreshInProgress,
+    TokenUnknown,
+    TooManyRequests,
+    UpstreamUnavailable,
+    UserUnknown,
+)
+from service.broker.grants import Grants
+from service.broker.limits import Limits
+from service.broker.model import CurrentToken, GrantState, LineageEntry, Marks, Trigger, UserKey
+from service.broker.policy import Asked, Decision, Presented, Terms, on_read, refusal_of, require_live
+from service.broker.ports import CacheHit, Ports
+from service.broker.recovery import Asker
+from service.broker.refresh import Refresh, Why
+from service.broker.uses import Uses
+
+_MOST_ROUNDS = 4
+_VOUCH_AGAIN = timedelta(minutes=1)
+_NO_MARKS = Marks()
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is known of the user for this call, and where it came from."""
+
+    current: CurrentToken
+    marks: Marks
+    source: str
+    entry: LineageEntry | None = None
+
+    def presented(self) -> Presented:
+        if self.entry is None:
+            return Presented.NOTHING
+        same = self.entry.generation == self.current.generation
+        return Presented.CURRENT if same else Presented.SUPERSEDED
+
+
+class Answers:
+    """Hands out current access tokens."""
+
+    def __init__(
+        self, ports: Ports, terms: Terms, refresh: Refresh, confirmations: Confirmations, grants: Grants
+    ) -> None:
+        self._ports = ports
+        self._grants = grants
+        self._terms = terms
+        self._refresh = refresh
+        self._confirmations = confirmations
+        self.uses = Uses(ports.grants, ports.clock)
+        self._rotations = Limits(terms.user_rotations_per_s)
+        self._kicked = Limits(1 / 5, burst=1)
+
+    async def for_browser(self, access_token: str) -> CurrentToken:
+        """Return a token that works, for one that was refused.
+
+        Raises TokenUnknown for every token that does not identify a user (unknown, too old, revoked,
+        of a user who is DEAD, PAUSED or gone: all alike), TooManyRequests, UpstreamUnavailable,
+        StorageUnavailable, RefreshInProgress.
+        """
+        seen = await self._find(access_token)
+        if seen is None or seen.entry is None or self._refuses(seen, seen.entry):
+            raise TokenUnknown
+        try:
+            current = await self._resolve(seen, Asked(seen.presented()))
+        except (GrantDead, GrantPaused, UserUnknown) as error:
+            raise TokenUnknown from error
+        self.uses.note(current, by_browser=True)
+        return current
+
+    async def for_service(self, key: UserKey, *, min_ttl_s: float | None, vouch: bool) -> CurrentToken:
+        """Return the user's current token with at least `min_ttl_s` seconds of life.
+
+        Raises UserUnknown, GrantDead, GrantPaused, MinTtlTooLong (over half the lifetime) and what
+        `for_browser` raises but TokenUnknown.
+        """
+        seen = await self._current(key)
+        min_ttl = timedelta(seconds=min_ttl_s or 0)
+        if min_ttl > seen.current.lifetime / 2:
+            raise MinTtlTooLong
+        current = await self._resolve(seen, Asked(Presented.NOTHING, min_ttl=min_ttl))
+        if vouch:
+            current = await self._vouch(current)
+        self.uses.note(current, by_browser=False)
+        return current
+
+    async def complain(self, key: UserKey, refused: str, *, actor: str) -> CurrentToken:  # noqa: ARG002 - the door names its caller for the audit
+        """Return a token that works, for one of this user's that upstream refused."""
+        seen = await self._find(refused)
+        if seen is None or seen.entry is None or seen.entry.key != key:
+            await self._current(key)
+            raise Invalid(fields={"refused": "is not an access token of this user"})
+        current = await self._resolve(seen, Asked(seen.presented()))
+        self.uses.note(current, by_browser=False)
+        return current
+
+    async def rotate(self, key: UserKey, *, force: bool, actor: str) -> CurrentToken:
+        """Replace the user's pair now; `force` has upstream replace every token of the user."""
+        seen = await self._current(key)
+        self._limit(key)
+        if force:
+            forced = await self._grants.force(key, actor=actor)
+            self.uses.note(forced.current(), by_browser=False)
+            return forced.current()
+        why = Why(Trigger.REQUEST, Asker(waits=True))
+        refreshed = await self._refresh.refresh_user(key, seen.current.generation, why)
+        self.uses.note(refreshed.grant.current(), by_browser=False)
+        return refreshed.grant.current()
+
+    async def _find(self, access_token: str) -> _Seen | None:
+        fingerprints = self._ports.fingerprints.of(access_token)
+        hit = await self._ports.cache.find(fingerprints)
+        if hit is not None and hit.presented.generation <= hit.current.generation:
+            return _Seen(hit.current, _NO_MARKS, hit.source, hit.presented)
+        found = await self._ports.grants.find(fingerprints)
+        if found is None:
+            return None
+        entry, grant = found
+        if grant.state is not GrantState.LIVE:
+            return None
+        if grant.marks == _NO_MARKS:
+            await self._ports.cache.put(grant.current(), [(fingerprints[0], entry)])
+        return _Seen(grant.current(), grant.marks, "postgres", entry)
+
+    async def _current(self, key: UserKey) -> _Seen:
+        hit: CacheHit | None = await self._ports.cache.current(key)
+        if hit is not None:
+            return _Seen(hit.current, _NO_MARKS, hit.source)
+        grant = require_live(await self._ports.grants.load(key))
+        if grant.marks == _NO_MARKS:
+            await self._ports.cache.put(grant.current())
+        return _Seen(grant.current(), grant.marks, "postgres")
+
+    def _refuses(self, seen: _Seen, entry: LineageEntry) -> bool:
+        now = self._ports.clock()
+        reason = refusal_of(entry, seen.current, now, self._terms, bound=True)
+        if reason is not None:
+            self._ports.observer.note("refresh.refused", entry.key, reason=reason)
+            if reason == "revoked":
+                self._ports.observer.note("token.reuse", entry.key, kind="revoked")
+        return reason is not None
+
+    async def _resolve(self, seen: _Seen, asked: Asked) -> CurrentToken:
+        """Decide and act until there is a token to hand out; each round knows more than the last."""
+        charged = False
+        for _ in range(_MOST_ROUNDS):
+            key, current = seen.current.key, seen.current
+            if asked.presented is Presented.CURRENT and not asked.confirmed_now:
+                lately = await self._ports.cache.recently_confirmed(key, current.generation)
+                asked = replace(asked, confirmed_lately=lately)
+            decision = on_read(current, seen.marks, asked, self._ports.clock(), self._terms)
+            if decision in (Decision.SERVE, Decision.SERVE_AND_REFRESH):
+                if decision is Decision.SERVE_AND_REFRESH:
+                    self._kick(current)
+                self._ports.observer.note("answer", key, source=seen.source)
+                return current
+            if not charged:
+                self._charge(current)
+                charged = True
+            if decision is Decision.CONFIRM:
+                seen, asked = await self._confirm(seen, asked)
+            else:
+                seen, asked = await self._rotate(seen, asked)
+        raise RefreshInProgress(retry_after_s=1.0)
+
+    async def _confirm(self, seen: _Seen, asked: Asked) -> tuple[_Seen, Asked]:
+        if await self._confirmations.confirm(seen.current, seen.marks):
+            return seen, replace(asked, confirmed_now=True)
+        return replace(seen, marks=replace(seen.marks, refused=True)), asked
+
+    async def _rotate(self, seen: _Seen, asked: Asked) -> tuple[_Seen, Asked]:
+        key = seen.current.key
+        complained = asked.presented is Presented.CURRENT
+        why = Why(Trigger.REQUEST, Asker(waits=True, complained=complained))
+        refreshed = await self._refresh.refresh_user(key, seen.current.generation, why)
+        grant = refreshed.grant
+        moved = grant.generation > seen.current.generation
+        if not moved and not refreshed.confirmed:
+            raise UpstreamUnavailable(
+                "The token held has less life than was asked for and cannot be replaced before it ends.",
+                retry_after_s=max(1.0, (seen.current.expires_at - self._ports.clock()).total_seconds()),
+            )
+        presented = Presented.SUPERSEDED if moved and complained else asked.presented
+        after = _Seen(grant.current(), grant.marks, "rotation" if moved else "postgres", seen.entry)
+        return after, replace(asked, presented=presented, confirmed_now=refreshed.confirmed)
+
+    def _kick(self, current: CurrentToken) -> None:
+        """Refresh behind the caller's back; not again for the same generation within 5 s."""
+        if self._kicked.take((current.key, current.generation), self._ports.clock()) > 0:
+            return
+        why = Why(Trigger.REQUEST, Asker(waits=False))
+        self._refresh.kick(current.key, current.generation, why)
+
+    def _charge(self, current: CurrentToken) -> None:
+        """Count what costs something: a call that joins what is under way costs nothing."""
+        if not (self._confirmations.running(current) or self._refresh.running(current.key)):
+            self._limit(current.key)
+
+    def _limit(self, key: UserKey) -> None:
+        wait_s = self._rotations.take(key, self._ports.clock())
+        if wait_s > 0:
+            raise TooManyRequests(retry_after_s=wait_s)
+
+    async def _vouch(self, current: CurrentToken) -> CurrentToken:
+        now = self._ports.clock()
+        if now - current.binding.vouched_at < _VOUCH_AGAIN:
+            return current
+        await self._ports.grants.vouch(current.key, now)
+        vouched = replace(current, binding=replace(current.binding, vouched_at=now))
+        if await self._ports.cache.current(current.key) is not None:
+            await self._ports.cache.put(vouched)
+        return vouched

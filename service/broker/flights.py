@@ -1,0 +1,75 @@
+"""One running refresh of a user inside this process; callers share it, and who leaves does not stop it.
+
+Knows nothing of tokens. The task itself removes the flight when it ends, never a waiter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Flight(Generic[Result]):
+    task: asyncio.Task[Result]
+    rank: int
+
+
+class Flights(Generic[Result]):
+    """Runs at most one task a key, detached from whoever asked for it."""
+
+    def __init__(self) -> None:
+        self._running: dict[Hashable, _Flight[Result]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def running(self, key: Hashable) -> bool:
+        """Whether a flight for this key is under way."""
+        return key in self._running
+
+    def start(
+        self, key: Hashable, run: Callable[[], Coroutine[Any, Any, Result]], *, rank: int = 0
+    ) -> tuple[asyncio.Task[Result], bool]:
+        """Join the key's flight, or start one; returns its task and whether it was joined.
+
+        A flight of lower `rank` does less than is asked for: the new one runs after it has ended.
+        """
+        running = self._running.get(key)
+        if running is not None and running.rank >= rank:
+            return running.task, True
+        task = asyncio.get_running_loop().create_task(_after(running, run))
+        self._running[key] = _Flight(task, rank)
+        self._tasks.add(task)
+        task.add_done_callback(lambda ended: self._ended(key, ended))
+        return task, False
+
+    async def drain(self, timeout_s: float) -> int:
+        """Wait for the running flights; returns how many were still running after `timeout_s` seconds."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        return len(self._tasks)
+
+    def _ended(self, key: Hashable, task: asyncio.Task[Result]) -> None:
+        self._tasks.discard(task)
+        flight = self._running.get(key)
+        if flight is not None and flight.task is task:
+            del self._running[key]
+        if not task.cancelled():
+            task.exception()  # nobody may be left to hear it; the flight itself has noted it
+
+
+async def _after(running: _Flight[Result] | None, run: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    if running is not None:
+        await asyncio.wait({running.task})
+    return await run()
+
+
+async def join(task: asyncio.Task[Result]) -> Result:
+    """Wait for a flight without being able to stop it."""
+    return await asyncio.shield(task)

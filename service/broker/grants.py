@@ -1,0 +1,77 @@
+"""What is done to a grant on somebody's order: force, revoke, pause, resume, and its history."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from service.broker.errors import GrantDead, UserUnknown
+from service.broker.model import Grant, GrantEvent, GrantState, Trigger, UserKey
+from service.broker.policy import Terms, due_at, require_live
+from service.broker.ports import Ports
+from service.broker.recovery import Asker
+from service.broker.refresh import Refresh, Why
+
+
+class Grants:
+    """Orders of the app's services and of operators about one user's grant."""
+
+    def __init__(self, ports: Ports, terms: Terms, refresh: Refresh) -> None:
+        self._ports = ports
+        self._terms = terms
+        self._refresh = refresh
+
+    async def force(self, key: UserKey, *, actor: str) -> Grant:
+        """Have upstream replace every token of the user; earlier tokens still identify the user here.
+
+        Once it has returned, no process serves an older token. When it raises (UpstreamUnavailable,
+        RefreshInProgress, StorageUnavailable), the order stands and the worker carries it out.
+        """
+        return await self._replace_all(key, revoke=False, actor=actor)
+
+    async def revoke(self, key: UserKey, *, actor: str) -> Grant:
+        """As `force`, and every token handed out so far stops identifying the user at once."""
+        return await self._replace_all(key, revoke=True, actor=actor)
+
+    async def pause(self, key: UserKey, *, actor: str) -> Grant:
+        """Stop all work on the user; its tokens are not served until it is resumed."""
+        grant = await self._ports.grants.load(key)
+        if grant is None:
+            raise UserUnknown
+        if grant.state is GrantState.DEAD:
+            raise GrantDead
+        paused = await self._set_state(grant, GrantState.PAUSED, "paused", actor)
+        await self._ports.cache.block(key, grant.generation)
+        await asyncio.sleep(self._ports.cache.near_life_s)
+        return paused
+
+    async def resume(self, key: UserKey, *, actor: str) -> Grant:
+        """Take up the work on a paused user again."""
+        grant = await self._ports.grants.load(key)
+        if grant is None or grant.state is not GrantState.PAUSED:
+            return require_live(grant)
+        resumed = await self._set_state(grant, GrantState.LIVE, "resumed", actor)
+        await self._ports.cache.put(resumed.current(), reopen=True)
+        return resumed
+
+    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
+        """Return what happened to the grant, newest first."""
+        return await self._ports.grants.events(key, limit)
+
+    async def _replace_all(self, key: UserKey, *, revoke: bool, actor: str) -> Grant:
+        """Mark, wait out one near-cache life, then call upstream: what raced the mark is gone by then."""
+        marked = await self._ports.grants.request_force(key, revoke=revoke, actor=actor)
+        grant = require_live(marked)
+        await self._ports.cache.block(key, grant.generation)
+        await asyncio.sleep(self._ports.cache.near_life_s)
+        why = Why(Trigger.FORCED, Asker(waits=True))
+        return (await self._refresh.refresh_user(key, grant.generation, why)).grant
+
+    async def _set_state(self, grant: Grant, state: GrantState, reason: str, actor: str) -> Grant:
+        after = replace(grant, state=state, reason=reason, claim=None)
+        used = grant.first_used_at is not None
+        due = due_at(after, self._terms, used=used)
+        moved = await self._ports.grants.set_state(grant.key, state, reason, due_at=due, actor=actor)
+        if moved is None:
+            raise UserUnknown
+        return moved

@@ -1,0 +1,175 @@
+"""The one use case behind both doors: rotate past a generation at most once, whoever asks.
+
+Walks flight -> lease -> budget -> claim -> upstream -> settle -> cache -> wake-up. Which step comes next
+under a claim is decided by `recovery`; this module only carries the steps out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
+from typing import Any
+
+from service.broker.circuits import Circuits
+from service.broker.claims import Claims
+from service.broker.endings import Fenced, Refreshed
+from service.broker.errors import (
+    BrokerError,
+    RefreshInProgress,
+    UpstreamUnavailable,
+)
+from service.broker.flights import Flights, join
+from service.broker.model import Grant, Trigger, UserKey
+from service.broker.policy import Terms, require_live
+from service.broker.ports import Ports
+from service.broker.recovery import Asker
+
+_POLL_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a refresh is asked for, and for whom it works."""
+
+    trigger: Trigger
+    asker: Asker
+
+    @property
+    def rank(self) -> int:
+        """How far the flight goes: a waiting caller's further than one ahead of time."""
+        return int(self.asker.waits) + int(self.asker.complained)
+
+
+class Refresh:
+    """Refreshes users: one flight a user in this process, one claim a user in all."""
+
+    def __init__(self, ports: Ports, terms: Terms, circuits: Circuits) -> None:
+        self._ports = ports
+        self._terms = terms
+        self._circuits = circuits
+        self._claims = Claims(ports, terms, circuits)
+        self._flights: Flights[Refreshed] = Flights()
+
+    async def refresh_user(self, key: UserKey, seen: int, why: Why) -> Refreshed:
+        """Rotate past generation `seen` at most once; returns what is current afterwards.
+
+        The generation is still `seen` when the refresh token is dead and the access token is not.
+        Raises UserUnknown, GrantDead, GrantPaused, UpstreamUnavailable, StorageUnavailable,
+        RefreshInProgress. A caller who is cancelled does not stop the flight.
+        """
+        return await join(self._fly(key, why, lambda: self._walk(key, seen, why)))
+
+    def kick(self, key: UserKey, seen: int, why: Why) -> None:
+        """Start the same behind the caller's back; its failure is nobody's but the grant's."""
+        self._fly(key, why, lambda: self._walk(key, seen, why))
+
+    def carry_on(self, claimed: Grant, why: Why) -> asyncio.Task[Refreshed]:
+        """Carry out a claim that was committed ahead of time, as a flight."""
+        return self._fly(claimed.key, why, lambda: self._carry_out(claimed, why))
+
+    def running(self, key: UserKey) -> bool:
+        """Whether this process is refreshing the user just now."""
+        return self._flights.running(key)
+
+    def in_flight(self) -> int:
+        """Return how many users are being refreshed by this process."""
+        return len(self._flights)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Let the running flights end; returns how many had not after `timeout_s` seconds."""
+        return await self._flights.drain(timeout_s)
+
+    def _fly(
+        self, key: UserKey, why: Why, run: Callable[[], Coroutine[Any, Any, Refreshed]]
+    ) -> asyncio.Task[Refreshed]:
+        task, joined = self._flights.start(key, run, rank=why.rank)
+        if joined:
+            self._ports.observer.note("refresh.joined", key)
+        return task
+
+    async def _walk(self, key: UserKey, seen: int, why: Why) -> Refreshed:
+        async with self._ports.leases.hold(key) as lease:
+            if lease.busy and why.asker.waits:
+                await self._wait(key, seen, _POLL_S)
+            ends_at = _monotonic() + self._terms.flight_limit.total_seconds()
+            while True:
+                grant = await self._movable(key, seen, why, ends_at)
+                if grant.generation > seen or grant.claim is not None:
+                    return Refreshed(grant)
+                refreshed = await self._attempt(grant, why, ends_at)
+                if refreshed is not None:
+                    return refreshed
+
+    async def _movable(self, key: UserKey, seen: int, why: Why, ends_at: float) -> Grant:
+        """Load the grant until its generation has moved or nobody else's claim is in the way.
+
+        Returns it with a foreign claim still on it only to who does not wait.
+        """
+        poll_s = _POLL_S
+        while True:
+            grant = require_live(await self._ports.grants.load(key))
+            taken = grant.claim is not None and self._ports.clock() < grant.claim.deadline_at
+            if grant.generation > seen or not taken:
+                return grant if grant.generation > seen else replace(grant, claim=None)
+            if not why.asker.waits:
+                return grant
+            if _monotonic() >= ends_at:
+                raise RefreshInProgress(retry_after_s=self._terms.claim_deadline.total_seconds())
+            await self._wait(key, seen, poll_s)
+            poll_s = min(poll_s * 1.5, 1.0)
+
+    async def _attempt(self, grant: Grant, why: Why, ends_at: float) -> Refreshed | None:
+        """Claim and carry out; None when somebody else was quicker or the attempt must be waited out."""
+        if not why.asker.waits and grant.retry_at is not None and self._ports.clock() < grant.retry_at:
+            return Refreshed(grant)
+        await self._circuits.require(grant.key.client)
+        await self._take_budget(grant.key, why)
+        claimed = await self._claim(grant)
+        if claimed is None:
+            return None
+        try:
+            return await self._carry_out(claimed, why)
+        except RefreshInProgress:
+            # The answer was lost: the claim stays ours until its deadline, then anyone retakes it.
+            if not why.asker.waits or _monotonic() >= ends_at:
+                raise
+            return None
+
+    async def _claim(self, grant: Grant) -> Grant | None:
+        try:
+            claimed = await self._ports.grants.claim(grant.key, grant.generation, self._ports.owner)
+        except BrokerError:
+            await self._ports.budget.give_back(grant.key.client, 1)
+            raise
+        if claimed is None:
+            await self._ports.budget.give_back(grant.key.client, 1)
+        return claimed
+
+    async def _take_budget(self, key: UserKey, why: Why) -> None:
+        if why.asker.waits:
+            wait_s = (self._terms.claim_deadline - self._terms.upstream_timeout).total_seconds()
+            taken = await self._ports.budget.take(key.client, wait_s)
+        else:
+            taken = await self._ports.budget.take_ahead(key.client, 1) == 1
+        if not taken:
+            raise UpstreamUnavailable(
+                "The client's budget of upstream calls is used up for now.",
+                retry_after_s=self._terms.upstream_timeout.total_seconds(),
+            )
+
+    async def _carry_out(self, claimed: Grant, why: Why) -> Refreshed:
+        try:
+            return await self._claims.carry_out(claimed, why.trigger, why.asker)
+        except Fenced:
+            self._ports.observer.note("refresh.fenced_out", claimed.key, trigger=why.trigger)
+            return Refreshed(require_live(await self._ports.grants.load(claimed.key)))
+
+    async def _wait(self, key: UserKey, seen: int, timeout_s: float) -> None:
+        started = _monotonic()
+        await self._ports.wakeups.wait(key, seen, timeout_s)
+        self._ports.observer.note("lease.waited", key, seconds=_monotonic() - started)
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()

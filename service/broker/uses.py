@@ -1,0 +1,48 @@
+"""Writes behind who was given which generation: once a generation, in batches, never on a caller's time.
+
+What is lost here in a crash costs one refresh on request instead of ahead of time, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from service.broker.errors import BrokerError
+from service.broker.model import CurrentToken, UserKey
+from service.broker.ports import Clock, GrantStore, Use
+
+_REMEMBERED = 100_000
+
+
+class Uses:
+    """Collects first uses and hands them to the store."""
+
+    def __init__(self, store: GrantStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._pending: dict[UserKey, Use] = {}
+        self._known: OrderedDict[tuple[UserKey, bool], int] = OrderedDict()
+
+    def note(self, current: CurrentToken, *, by_browser: bool) -> None:
+        """Remember that this generation's token was given to somebody."""
+        known = (current.key, by_browser)
+        if self._known.get(known) == current.generation:
+            return
+        self._known[known] = current.generation
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        earlier = self._pending.get(current.key)
+        by_browser = by_browser or (earlier is not None and earlier.by_browser)
+        self._pending[current.key] = Use(current.key, current.generation, self._clock(), by_browser)
+
+    async def flush(self) -> int:
+        """Write what has come together; what cannot be written now is kept for the next time."""
+        pending, self._pending = self._pending, {}
+        if not pending:
+            return 0
+        try:
+            await self._store.note_uses(list(pending.values()))
+        except BrokerError:
+            self._pending = pending | self._pending
+            raise
+        return len(pending)
