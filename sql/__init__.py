@@ -1,0 +1,1 @@
+"""The database's schema: numbered plain SQL files beside this one, and the runner that applies them."""

@@ -1,0 +1,84 @@
+"""Fixtures that every test may ask for: real PostgreSQL, real Valkey, a clean part of each per test."""
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+# `pytest` alone, unlike `python -m pytest`, does not put the project on the path.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from sandbox.embedded import folder, servers
+from tests.support import aioresponses_shim
+from tests.support.databases import Databases
+
+aioresponses_shim.install()
+
+QUICK = {
+    "postgres_options": {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
+    "valkey_options": {"appendonly": "no"},
+}
+
+
+@pytest.fixture(scope="session")
+def embedded_servers():
+    """Both servers, shared by the whole run: read from them, never stop them."""
+    with servers(**QUICK) as pair:
+        yield pair
+
+
+@pytest.fixture(scope="session")
+def postgres(embedded_servers):
+    """The shared PostgreSQL (sandbox.embedded.Postgres)."""
+    return embedded_servers.postgres
+
+
+@pytest.fixture(scope="session")
+def valkey(embedded_servers):
+    """The shared Valkey (sandbox.embedded.Valkey)."""
+    return embedded_servers.valkey
+
+
+@pytest.fixture(scope="session")
+def databases(postgres):
+    """Makes further databases: `with databases.migrated() as url`, `with databases.empty() as url`."""
+    return Databases(postgres.url)
+
+
+@pytest.fixture
+def database_url(databases):
+    """The address of this test's own database, migrated to this release's schema."""
+    with databases.migrated() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(databases):
+    """The address of this test's own database, with nothing in it."""
+    with databases.empty() as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(valkey):
+    """The address of a Valkey with nothing in it."""
+    with closing(redis.Redis.from_url(valkey.url)) as client:
+        client.flushall()
+        client.script_flush()
+    return valkey.url
+
+
+@pytest.fixture
+def own_servers():
+    """A PostgreSQL and a Valkey that belong to this test alone: it may stop, kill and restart them."""
+    with servers(**QUICK) as pair:
+        yield pair
+
+
+@pytest.fixture
+def server_folder():
+    """A folder for servers of the test's own: `tmp_path` is closed to the account that root's servers use."""
+    with folder() as path:
+        yield path
