@@ -21,7 +21,7 @@ SECOND = "create table second (n integer)"
 
 @pytest.fixture
 def release(tmp_path):
-    """Writes a release's migrations: `release(first=SQL, second=SQL)` gives a folder of two numbered files."""
+    """Writes a release's migrations: `release(first=SQL, second=SQL)` gives a folder of two files."""
 
     def write(**files):
         for number, (name, sql) in enumerate(files.items(), start=1):
