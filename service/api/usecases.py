@@ -1,0 +1,74 @@
+"""What the doors ask of the broker, as protocols: the broker's own classes fit them, tests write small ones.
+
+Imports the broker's words only; how a use case does its work is none of a door's business.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from service.broker.model import CurrentToken, Enrolment, GrantEvent, Profile, ProfileChange, User, UserKey
+from service.broker.ports import UserQuery
+
+
+class Answers(Protocol):
+    """Hands out access tokens that work."""
+
+    async def for_browser(self, access_token: str) -> CurrentToken:
+        """Return the current token of whoever holds this one; TokenUnknown when it identifies nobody."""
+
+    async def for_service(self, key: UserKey, *, min_ttl_s: float | None, vouch: bool) -> CurrentToken:
+        """Return the user's token with at least `min_ttl_s` seconds of life."""
+
+    async def complain(self, key: UserKey, refused: str, *, actor: str) -> CurrentToken:
+        """Return a token that works in place of the one that upstream refused."""
+
+    async def rotate(self, key: UserKey, *, force: bool, actor: str) -> CurrentToken:
+        """Replace the user's pair now (`force`: without its refresh token) and return what is current."""
+
+
+class Users(Protocol):
+    """Looks after the app's users and their grants."""
+
+    async def create(self, key: UserKey, profile: Profile, *, actor: str) -> tuple[User, bool]:
+        """Return the user, and whether this call created it."""
+
+    async def enrol(self, key: UserKey, enrolment: Enrolment, *, replace: bool, actor: str) -> User:
+        """Keep a pair that the app already holds; onto a live grant only with `replace`."""
+
+    async def recover(self, key: UserKey, upstream_id: str, email: str, *, actor: str) -> User:
+        """Take over a user whose tokens were lost, once upstream confirms its id and e-mail address."""
+
+    async def page(self, query: UserQuery) -> list[User]:
+        """Return one page of users in the order of their ids."""
+
+    async def read(self, key: UserKey) -> User:
+        """Return the user; UserUnknown when there is none."""
+
+    async def change(self, key: UserKey, change: ProfileChange, *, actor: str) -> User:
+        """Change the profile upstream and here."""
+
+    async def delete(self, key: UserKey, *, actor: str) -> None:
+        """Delete the user upstream and here, with every token and fingerprint."""
+
+    async def revoke(self, key: UserKey, *, actor: str) -> User:
+        """Make every token handed out so far stop counting, and have upstream kill it."""
+
+    async def pause(self, key: UserKey, *, actor: str) -> User:
+        """Stop all work on the user."""
+
+    async def resume(self, key: UserKey, *, actor: str) -> User:
+        """Take work on the user up again."""
+
+    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
+        """Return what happened to the grant, newest first."""
+
+
+class Readiness(Protocol):
+    """Knows whether this process should be given requests."""
+
+    draining: bool
+    """Whether the process is about to end: it answers what comes, and asks to be sent nothing more."""
+
+    async def dependencies(self) -> dict[str, str]:
+        """Return each dependency with its state, "up" when all is well."""
