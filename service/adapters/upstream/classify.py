@@ -193,7 +193,7 @@ def _invalid(call: Call, errors: object) -> Denied:
     if call not in _OF_A_PROFILE:
         return Denied(Denial.CLIENT_FAULT, "upstream does not accept what the broker sends")
     found = errors if isinstance(errors, list) else []
-    properties = {error.get("property") for error in found if isinstance(error, dict)}
+    properties = [error.get("property") for error in found if isinstance(error, dict)]
     return Denied(Denial.INVALID, ", ".join(name for name in sorted(_PROFILE_FIELDS) if name in properties))
 
 
