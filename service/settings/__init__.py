@@ -1,0 +1,24 @@
+"""What the operator decides: every setting with its default, read and checked once at the start.
+
+Decides nothing about tokens. Must import nothing of this program but the secrets.
+"""
+
+from service.settings.errors import ConfigurationError, Problem
+from service.settings.grammar import Address, Network, Rate
+from service.settings.keys import ApiKey, KeyRing
+from service.settings.load import load_settings
+from service.settings.model import ClientSettings, Role, Settings
+
+__all__ = [
+    "Address",
+    "ApiKey",
+    "ClientSettings",
+    "ConfigurationError",
+    "KeyRing",
+    "Network",
+    "Problem",
+    "Rate",
+    "Role",
+    "Settings",
+    "load_settings",
+]

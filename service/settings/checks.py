@@ -1,0 +1,64 @@
+"""Decides whether the settings fit together: the timeout chain, the binding, the listeners.
+
+Must import nothing of this program but the settings' own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from service.settings.errors import Problem
+from service.settings.grammar import show_duration
+from service.settings.model import Role, Values, env_name
+
+# Each row: these durations together, below (or at most) that one.
+_CHAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("upstream_timeout", "database_timeout"), "<", "lease_ttl"),
+    (("lease_ttl",), "<=", "claim_deadline"),
+    (("claim_deadline", "upstream_timeout", "database_timeout"), "<", "public_answer_timeout"),
+    (("public_answer_timeout",), "<", "drain"),
+    (("drain",), "<", "grace"),
+    (("binding_idle",), "<=", "binding_absolute"),
+)
+_LISTENERS = ("public_address", "internal_address", "observe_address")
+
+
+def find_misfits(values: Values, role: Role, known_bad: Collection[str]) -> list[Problem]:
+    """Return what does not fit together, leaving out what was found wrong by itself (`known_bad`)."""
+    problems = [*_chain(values, known_bad), *_listeners(values, known_bad)]
+    jwks = values.assertion_jwks
+    if role == "serve" and jwks and "://" not in jwks and not Path(jwks).is_file():
+        problems.append(Problem(env_name("assertion_jwks"), "names a file that is not there"))
+    return problems
+
+
+def _chain(values: Values, known_bad: Collection[str]) -> Iterator[Problem]:
+    """Find the durations that do not keep the order in which they must end."""
+    for parts, relation, whole in _CHAIN:
+        if {*parts, whole} & set(known_bad):
+            continue
+        bounds = [getattr(values, part) for part in parts]
+        total, limit = sum(bounds, timedelta()), getattr(values, whole)
+        if total < limit or (relation == "<=" and total == limit):
+            continue
+        names = " + ".join(env_name(part) for part in parts)
+        figures = " + ".join(show_duration(bound) for bound in bounds)
+        wanted = "longer than" if relation == "<" else "at least"
+        what = f"must be {wanted} {names} ({figures}); it is {show_duration(limit)}"
+        more = timedelta(seconds=5) if total < timedelta(hours=1) else timedelta(days=1)
+        yield Problem(env_name(whole), what, show_duration(total + more))
+
+
+def _listeners(values: Values, known_bad: Collection[str]) -> Iterator[Problem]:
+    """Find listeners that want the same place; port 0 is always another one."""
+    taken: dict[object, str] = {}
+    for field in _LISTENERS:
+        address = getattr(values, field)
+        if field in known_bad or address.port == 0:
+            continue
+        if address in taken:
+            what = f"is the same address as {env_name(taken[address])}"
+            yield Problem(env_name(field), what, f"127.0.0.1:{address.port + 1}")
+        taken[address] = field
