@@ -123,7 +123,8 @@ def test_a_wrong_value_is_never_repeated(name):
         (
             {"PUBLIC_ANSWER_TIMEOUT": "33"},
             "PUBLIC_ANSWER_TIMEOUT: must be longer than TOKEN_BROKER_CLAIM_DEADLINE +"
-            " TOKEN_BROKER_UPSTREAM_TIMEOUT + TOKEN_BROKER_DATABASE_TIMEOUT (20s + 10s + 3s); it is 33s (example: 38s)",
+            " TOKEN_BROKER_UPSTREAM_TIMEOUT + TOKEN_BROKER_DATABASE_TIMEOUT"
+            " (20s + 10s + 3s); it is 33s (example: 38s)",
         ),
         (
             {"DRAIN": "35s"},

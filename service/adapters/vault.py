@@ -1,0 +1,115 @@
+"""Seals what must not lie open, and makes fingerprints of access tokens.
+
+A sealed value opens only as what it was sealed as: another user's, generation's or column's does not.
+Must import nothing of this program but the broker's words; where keys come from is not its business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from service.broker.errors import SealBroken
+from service.broker.model import Fingerprint
+
+Keys = Sequence[tuple[str, bytes]]
+"""Key ids with 32-byte keys; the first one writes, all of them read."""
+
+VERSION = b"v1"
+NONCE_BYTES = 12
+LONGEST_KEY_ID = 64
+
+
+class Vault:
+    """AES-256-GCM under a key ring; a sealed value is `v1.<key id>.<nonce><ciphertext>`."""
+
+    def __init__(self, keys: Keys) -> None:
+        """Seal with the first key, open with all."""
+        self.reload(keys)
+
+    def reload(self, keys: Keys) -> None:
+        """Take another ring; what was sealed under a key that is no longer in it stays shut."""
+        ring = {key_id.encode(): AESGCM(key) for key_id, key in keys}
+        first = keys[0][0]
+        # One assignment, so that a seal in another thread never meets half a ring.
+        self._ring = (first, b"%b.%b." % (VERSION, first.encode()), ring[first.encode()], ring)
+
+    @property
+    def writes_with(self) -> str:
+        """The id of the key that seals."""
+        return self._ring[0]
+
+    def seal(self, plaintext: str, *, client: str, user_id: str, generation: int, column: str) -> bytes:
+        """Return the text sealed as what the four names say."""
+        _, prefix, key, _ = self._ring
+        # A random nonce is safe for 2^32 seals under one key: change keys long before that.
+        nonce = os.urandom(NONCE_BYTES)
+        bound_to = _bound_to(client, user_id, generation, column)
+        return prefix + nonce + key.encrypt(nonce, _encode(plaintext), bound_to)
+
+    def open(self, sealed: bytes, *, client: str, user_id: str, generation: int, column: str) -> str:
+        """Return the text; SealBroken unless it was sealed as exactly this and is whole."""
+        key_id, body = _split(sealed)
+        key = self._ring[3].get(key_id)
+        if key is None:
+            raise SealBroken("A stored secret was sealed under a key that is not in ENCRYPTION_KEYS.")
+        bound_to = _bound_to(client, user_id, generation, column)
+        try:
+            plaintext = key.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound_to)
+            return plaintext.decode("utf-8", "surrogatepass")
+        except (InvalidTag, ValueError):
+            raise SealBroken("A stored secret was altered or belongs to another row.") from None
+
+
+def key_id_of(sealed: bytes) -> str:
+    """Return the id of the key that sealed this, without opening it; SealBroken when it is no seal."""
+    return _split(sealed)[0].decode("ascii", "replace")
+
+
+def _split(sealed: bytes) -> tuple[bytes, bytes]:
+    """Return (key id, nonce and ciphertext)."""
+    version, _, rest = bytes(sealed[: LONGEST_KEY_ID + len(VERSION) + 2]).partition(b".")
+    key_id, dot, _ = rest.partition(b".")
+    if version != VERSION or not key_id or not dot:
+        raise SealBroken("A stored secret is not in the form that the broker writes.")
+    return key_id, bytes(sealed[len(VERSION) + len(key_id) + 2 :])
+
+
+def _bound_to(client: str, user_id: str, generation: int, column: str) -> bytes:
+    """Name what a value is sealed as; with each part's length before it no two names are alike."""
+    return _encode(f"v1|{len(client)}:{client}|{len(user_id)}:{user_id}|{generation}|{len(column)}:{column}")
+
+
+def _encode(text: str) -> bytes:
+    """Encode any string there is, lone surrogates too, so that no input can raise."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+class FingerprintRing:
+    """HMAC-SHA-256 under a key ring: implements the port `Fingerprints`."""
+
+    def __init__(self, keys: Keys) -> None:
+        """Write with the first key, look up with all."""
+        self.reload(keys)
+
+    def reload(self, keys: Keys) -> None:
+        """Take another ring; tokens noted under a key that is no longer in it are unknown."""
+        # Keyed once and copied for each token: half of an HMAC's work is taking in the key.
+        self._ring = tuple((key_id, hmac.new(key, digestmod=hashlib.sha256)) for key_id, key in keys)
+
+    def of(self, access_token: str) -> tuple[Fingerprint, ...]:
+        """Return the token's fingerprints, the one under the writing key first."""
+        token = _encode(access_token)
+        return tuple(Fingerprint(key_id, _digest(keyed, token)) for key_id, keyed in self._ring)
+
+
+def _digest(keyed: hmac.HMAC, message: bytes) -> bytes:
+    """Return the MAC of the message under a key already taken in."""
+    mac = keyed.copy()
+    mac.update(message)
+    return mac.digest()
