@@ -100,7 +100,7 @@ class Claims:
         if first and not late:
             return run
         await self._ports.budget.take(run.grant.key.client, _NEXT_CALL_WAITS_S)
-        claim = await self._ports.grants.restamp(run.claim, kind)
+        claim = await self._ports.claims.restamp(run.claim, kind)
         if claim is None:
             raise Fenced
         return replace(run, claim=claim)
@@ -175,7 +175,7 @@ class Claims:
         again_s = _PERSIST_AGAIN_S
         while True:
             try:
-                settled = await self._ports.grants.settle(settlement)
+                settled = await self._ports.claims.settle(settlement)
                 if settled is not None:
                     return settled
                 # The commit of an earlier try may have succeeded with its answer lost.

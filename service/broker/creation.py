@@ -109,7 +109,7 @@ class Creation:
             outcome = await self._ports.providers[begun.key.client].create_user(begun.profile)
             match outcome:
                 case Created(created, minted):
-                    return await self._link(begun, created, minted, sent_at, distrust=False)
+                    return await self._link(begun, noted, created, minted, sent_at, distrust=False)
                 case Denied(Denial.EXISTS):
                     return await self._adopt(begun, noted, uncertain=earlier.uncertain)
                 case Denied() as denied:
@@ -153,7 +153,7 @@ class Creation:
         outcome = await self._ports.providers[begun.key.client].recover(ours.upstream_id)
         if isinstance(outcome, Rotated):
             # An earlier try of this adoption may still land upstream and replace this pair.
-            return await self._link(begun, ours, outcome.minted, sent_at, distrust=True)
+            return await self._link(begun, intent, ours, outcome.minted, sent_at, distrust=True)
         await self._give_up(begun, intent, uncertain=True)
         if isinstance(outcome, Denied) and outcome.code is Denial.USER_GONE:
             raise ExistsUpstream(
@@ -178,7 +178,14 @@ class Creation:
         return ours[0] if len(ours) == 1 else None
 
     async def _link(
-        self, begun: _Begun, upstream: UpstreamUser, minted: MintedPair, sent_at: datetime, *, distrust: bool
+        self,
+        begun: _Begun,
+        intent: Intent,
+        upstream: UpstreamUser,
+        minted: MintedPair,
+        sent_at: datetime,
+        *,
+        distrust: bool,
     ) -> User:
         """Commit the first pair, for as long as the process lives: upstream has already made it."""
         placed = place_minted(
@@ -196,7 +203,7 @@ class Creation:
             event="grant.created",
             actor=begun.actor,
         )
-        grant = replace(grant, distrust=distrust)
+        grant = replace(grant, distrust=distrust, intent=intent)
         while True:
             try:
                 linked = await self._ports.users.link(grant, begun.profile, replace=True)

@@ -121,6 +121,6 @@ class Endings:
     async def _end(self, run: Run, aftermath: Aftermath) -> None:
         """End the claim; one that cannot be ended now runs out by itself at its deadline."""
         try:
-            await self._ports.grants.end_claim(run.claim, aftermath)
+            await self._ports.claims.end_claim(run.claim, aftermath)
         except StorageUnavailable:
             self._ports.observer.note("claim.left", run.grant.key, reason="storage_unavailable")

@@ -77,6 +77,14 @@ class Decision(StrEnum):
     MUST_REFRESH = "must_refresh"
 
 
+class Due(Enum):
+    """What the worker does for a grant that is due."""
+
+    ROTATE = "rotate"
+    CONFIRM = "confirm"
+    PARK = "park"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """How a caller asks: what it showed, how much life it needs, and what was just established.
@@ -187,14 +195,30 @@ def keep_alive_at(pair: TokenPair) -> datetime:
     return pair.issued_at + (pair.refresh_token_expires_at - pair.issued_at) * 5 / 6
 
 
-def trigger_when_due(grant: Grant, now: datetime, terms: Terms) -> Trigger:
-    """Return why the worker replaces this due grant's pair."""
-    if grant.marks.force_pending:
-        return Trigger.FORCED
-    if grant.marks.refused or grant.marks.refresh_token_dead or grant.failures:
-        return Trigger.RECOVERY
+def when_due(grant: Grant, now: datetime, terms: Terms, *, retaken: bool) -> Due:
+    """Return what the worker does for a grant it found due; `retaken` when its claim had been left."""
+    pair, marks = grant.pair, grant.marks
+    if marks.force_pending or retaken:
+        return Due.ROTATE
+    if marks.refresh_token_dead:
+        return Due.ROTATE if now >= pair.expires_at or marks.refused else Due.PARK
+    if marks.refused:
+        return Due.ROTATE
     used = grant.first_used_at is not None or terms.ahead_all
-    return Trigger.AHEAD if used and now < keep_alive_at(grant.pair) else Trigger.KEEPALIVE
+    if now >= keep_alive_at(pair) or (used and now >= pair.refresh_at):
+        return Due.ROTATE
+    distrusted_until = marks.distrusted_until
+    return Due.CONFIRM if distrusted_until is not None and now >= distrusted_until else Due.PARK
+
+
+def trigger_when_due(grant: Grant, now: datetime, *, retaken: bool) -> Trigger:
+    """Return why the worker replaces this due grant's pair."""
+    marks = grant.marks
+    if marks.force_pending:
+        return Trigger.FORCED
+    if retaken or marks.refused or marks.refresh_token_dead:
+        return Trigger.RECOVERY
+    return Trigger.KEEPALIVE if now >= keep_alive_at(grant.pair) else Trigger.AHEAD
 
 
 def back_off(failures: int, lifetime: timedelta, roll: float) -> timedelta:

@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Protocol
 
 from service.broker.model import (
-    Binding,
     ChangeOutcome,
     CheckOutcome,
     Claim,
@@ -89,17 +88,16 @@ class Use:
     by_browser: bool
 
 
-class GrantStore(Protocol):
-    """The grants and their lineage: the truth."""
+@dataclass(frozen=True, slots=True)
+class DueGrant:
+    """A grant that was due, with our claim on it; `retaken` when another's claim had been left on it."""
 
-    async def now(self) -> datetime:
-        """Return the database's clock."""
+    grant: Grant
+    retaken: bool
 
-    async def find(self, fingerprints: Sequence[Fingerprint]) -> tuple[LineageEntry, Grant] | None:
-        """Return the grant whose lineage holds one of these fingerprints, expired entries included."""
 
-    async def load(self, key: UserKey) -> Grant | None:
-        """Return the grant, or None when there is none."""
+class ClaimStore(Protocol):
+    """Claims on grants, and what comes of them."""
 
     async def claim(self, key: UserKey, generation: int, owner: str) -> Grant | None:
         """Commit a claim on exactly this generation of a LIVE grant.
@@ -109,8 +107,8 @@ class GrantStore(Protocol):
         window.
         """
 
-    async def claim_due(self, client: str, limit: int, owner: str) -> list[Grant]:
-        """Commit claims on up to `limit` grants that are due, most urgent first; taken ones are skipped."""
+    async def claim_due(self, client: str, limit: int, now: datetime, owner: str) -> list[DueGrant]:
+        """Commit claims on up to `limit` grants due at `now`, most urgent first; taken ones are skipped."""
 
     async def restamp(self, claim: Claim, kind: ClaimKind) -> Claim | None:
         """Start the claim's deadline anew before another upstream call; None when it was lost.
@@ -126,6 +124,19 @@ class GrantStore(Protocol):
 
     async def end_claim(self, claim: Claim, aftermath: Aftermath) -> bool:
         """Write how the claim ended; False when it was no longer ours and nothing was written."""
+
+
+class GrantStore(Protocol):
+    """The grants and their lineage: the truth."""
+
+    async def now(self) -> datetime:
+        """Return the database's clock."""
+
+    async def find(self, fingerprints: Sequence[Fingerprint]) -> tuple[LineageEntry, Grant] | None:
+        """Return the grant whose lineage holds one of these fingerprints, expired entries included."""
+
+    async def load(self, key: UserKey) -> Grant | None:
+        """Return the grant, or None when there is none."""
 
     async def mark_refused(self, key: UserKey, generation: int) -> bool:
         """Mark that upstream refused this generation's access token, and make it due at once."""
@@ -156,7 +167,10 @@ class GrantStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NewGrant:
-    """A first or replacing pair for a user: created, adopted, enrolled or recovered."""
+    """A first or replacing pair for a user: created, adopted, enrolled or recovered.
+
+    With an `intent` it is stored only while that intent is still ours.
+    """
 
     key: UserKey
     upstream_id: str
@@ -165,8 +179,8 @@ class NewGrant:
     due_at: datetime | None
     event: str
     actor: str
-    vouched: bool = True
     distrust: bool = False
+    intent: Intent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +208,8 @@ class UserStore(Protocol):
         """Write or take over the intent row; the returned user shows who holds the intent.
 
         The caller may go on only when `intent.owner == owner`. A user that is already linked comes
-        back as it is. Raises Conflict when the id or the e-mail belongs to another user.
+        back as it is, without intent; one whose grant is DEAD because upstream has no such user any
+        more gets a new intent. Raises Conflict when the id or the e-mail belongs to another user.
         """
 
     async def note_attempt(self, key: UserKey, intent: Intent) -> Intent | None:
@@ -206,8 +221,9 @@ class UserStore(Protocol):
     async def link(self, grant: NewGrant, profile: Profile | None, *, replace: bool) -> User | None:
         """Store the pair as the user's grant with its lineage row, creating the user if need be.
 
-        Onto a LIVE grant only with `replace`; otherwise None and nothing is written. Raises Conflict
-        when the upstream id or the e-mail belongs to another user.
+        Onto a grant that is not DEAD only with `replace`, and under an intent only while it is ours;
+        otherwise None and nothing is written. Raises Conflict when the upstream id or the e-mail
+        belongs to another user.
         """
 
     async def change_profile(self, key: UserKey, profile: Profile) -> None:
@@ -359,6 +375,7 @@ class Observer(Protocol):
 class Ports:
     """Everything the use cases reach the world through."""
 
+    claims: ClaimStore
     grants: GrantStore
     users: UserStore
     providers: dict[str, Provider]
@@ -372,10 +389,3 @@ class Ports:
     roll: Roll
     owner: str
     """Names this process in claims."""
-
-
-__all__ = [
-    "Aftermath", "Binding", "Budget", "Cache", "CacheHit", "Clock", "Fingerprints", "GrantStore",
-    "LeaseState", "Leases", "NewGrant", "Observer", "Ports", "Provider", "Roll", "Settlement", "Use",
-    "UserQuery", "UserStore", "Wakeups",
-]  # fmt: skip

@@ -138,7 +138,7 @@ class Refresh:
 
     async def _claim(self, grant: Grant) -> Grant | None:
         try:
-            claimed = await self._ports.grants.claim(grant.key, grant.generation, self._ports.owner)
+            claimed = await self._ports.claims.claim(grant.key, grant.generation, self._ports.owner)
         except BrokerError:
             await self._ports.budget.give_back(grant.key.client, 1)
             raise

@@ -1,4 +1,4 @@
-"""The app's users: enrol, recover, list, read, change, delete. Creating one is `creation`'s business."""
+"""The app's users, from their creation to their deletion, as the internal door asks for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from service.broker.circuits import Circuits
-from service.broker.creation import new_grant
+from service.broker.creation import Creation, new_grant
 from service.broker.errors import (
     Conflict,
     GrantLive,
@@ -16,6 +16,7 @@ from service.broker.errors import (
     UserUnknown,
 )
 from service.broker.expiry import place_enrolled, place_minted
+from service.broker.grants import Grants
 from service.broker.model import (
     ChangeOutcome,
     Denial,
@@ -23,6 +24,7 @@ from service.broker.model import (
     Done,
     Enrolment,
     Found,
+    GrantEvent,
     GrantState,
     LookupOutcome,
     MintedPair,
@@ -46,10 +48,38 @@ _TRY_AGAIN_S = 5.0
 class Users:
     """The managed users of every client."""
 
-    def __init__(self, ports: Ports, terms: Terms, circuits: Circuits) -> None:
+    def __init__(
+        self, ports: Ports, terms: Terms, circuits: Circuits, creation: Creation, grants: Grants
+    ) -> None:
         self._ports = ports
         self._terms = terms
         self._circuits = circuits
+        self._creation = creation
+        self._grants = grants
+
+    async def create(self, key: UserKey, profile: Profile, *, actor: str) -> tuple[User, bool]:
+        """Return the user and whether this call created it; see Creation.create."""
+        return await self._creation.create(key, profile, actor=actor)
+
+    async def revoke(self, key: UserKey, *, actor: str) -> User:
+        """Make every token handed out so far stop counting, here and upstream; see Grants.revoke."""
+        await self._grants.revoke(key, actor=actor)
+        return await self.read(key)
+
+    async def pause(self, key: UserKey, *, actor: str) -> User:
+        """Stop all work on the user; see Grants.pause."""
+        await self._grants.pause(key, actor=actor)
+        return await self.read(key)
+
+    async def resume(self, key: UserKey, *, actor: str) -> User:
+        """Take the work on the user up again; see Grants.resume."""
+        await self._grants.resume(key, actor=actor)
+        return await self.read(key)
+
+    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
+        """Return what happened to the user's grant, newest first; raises UserUnknown."""
+        await self.read(key)
+        return await self._grants.events(key, limit)
 
     async def page(self, query: UserQuery) -> list[User]:
         """Return one page of users in the order of their ids."""

@@ -1,0 +1,202 @@
+"""The port ClaimStore over PostgreSQL: claim, stamp anew, settle, end; each one statement.
+
+Claims and distrust windows are stamped and compared with the database's own clock, and with no other.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from service.adapters.postgres.rows import GRANT_COLUMNS, Rows
+from service.broker.model import Claim, ClaimKind, Grant, UserKey
+from service.broker.ports import DueGrant
+
+if TYPE_CHECKING:
+    from service.adapters.postgres.database import Database
+    from service.broker.ports import Aftermath, Fingerprints, Settlement
+
+_FREE = "(g.claim_owner IS NULL OR g.claimed_at <= clock_timestamp() - $1::interval)"
+
+# Retaking the claim of a force-refresh opens a distrust window: that call may still land.
+_TAKE = """
+    claim_epoch = g.claim_epoch + 1, claim_kind = 'refresh', claimed_at = clock_timestamp(),
+    due_at = clock_timestamp() + $1::interval,
+    distrusted_until = CASE WHEN g.claim_owner IS NOT NULL AND g.claim_kind = 'force'
+        THEN greatest(g.distrusted_until, clock_timestamp() + $2::interval) ELSE g.distrusted_until END
+"""
+
+_CLAIM = f"""
+    UPDATE grants g SET claim_owner = $6, {_TAKE} FROM users u
+    WHERE g.client = $3 AND g.user_id = $4 AND g.generation = $5 AND g.state = 'LIVE' AND {_FREE}
+      AND u.client = g.client AND u.user_id = g.user_id
+    RETURNING {GRANT_COLUMNS}
+"""  # noqa: S608 - constants
+
+_CLAIM_DUE = f"""
+    UPDATE grants g SET claim_owner = $6, {_TAKE}
+    FROM (SELECT g.client, g.user_id, g.claim_owner IS NOT NULL AS retaken FROM grants g
+          WHERE g.client = $3 AND g.due_at <= $5 AND g.state = 'LIVE' AND {_FREE}
+          ORDER BY g.due_at LIMIT $4 FOR UPDATE SKIP LOCKED) due, users u
+    WHERE g.client = due.client AND g.user_id = due.user_id
+      AND u.client = g.client AND u.user_id = g.user_id
+    RETURNING {GRANT_COLUMNS}, due.retaken
+"""  # noqa: S608 - constants
+
+_RESTAMP = """
+    UPDATE grants g SET claimed_at = clock_timestamp(), claim_kind = $5,
+        refresh_token_dead = g.refresh_token_dead OR $5 = 'force', due_at = clock_timestamp() + $6::interval
+    WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4
+    RETURNING g.client, g.user_id, g.generation, g.claim_owner, g.claim_epoch, g.claim_kind, g.claimed_at
+"""
+
+# A plain rotation leaves a pending force pending: it does not replace the tokens issued before.
+_SETTLE = f"""
+    WITH settled AS (
+        UPDATE grants g SET generation = $5, key_id = $6, access_sealed = $7, refresh_sealed = $8,
+            issued_at = $9, expires_at = $10, refresh_at = $11, refresh_token_expires_at = $12,
+            first_used_at = CASE WHEN $13 THEN $9::timestamptz END,
+            force_pending = g.force_pending AND g.claim_kind <> 'force',
+            due_at = CASE WHEN g.state <> 'LIVE' THEN NULL
+                WHEN g.force_pending AND g.claim_kind <> 'force' THEN $9 ELSE $14::timestamptz END,
+            claim_owner = NULL, claim_kind = NULL, claimed_at = NULL, refused = false,
+            refresh_token_dead = false, failures = 0, retry_at = NULL
+        FROM users u
+        WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4
+          AND g.generation = $19 AND u.client = g.client AND u.user_id = g.user_id
+        RETURNING {GRANT_COLUMNS}
+    ), line AS (
+        INSERT INTO lineage (fingerprint, key_id, client, user_id, generation, counts_until)
+        SELECT $15, $16, client, user_id, generation, $17 FROM settled
+    ), note AS (
+        INSERT INTO events (client, user_id, at, event, generation, trigger)
+        SELECT client, user_id, issued_at, 'refresh.rotated', generation, $18 FROM settled
+    )
+    SELECT * FROM settled
+"""  # noqa: S608 - constants
+
+_END_CLAIM = """
+    WITH ended AS (
+        UPDATE grants g SET
+            claim_owner = CASE WHEN $5 THEN g.claim_owner END,
+            claim_kind = CASE WHEN $5 THEN g.claim_kind END,
+            claimed_at = CASE WHEN $5 THEN g.claimed_at END,
+            failures = g.failures + CASE WHEN $6::text IS NULL THEN 0 ELSE 1 END,
+            last_error = coalesce($6, g.last_error),
+            last_error_at = CASE WHEN $6 IS NULL THEN g.last_error_at ELSE clock_timestamp() END,
+            retry_at = $7,
+            due_at = CASE WHEN coalesce($10, g.state) = 'LIVE' THEN $8::timestamptz END,
+            refresh_token_dead = coalesce($9, g.refresh_token_dead),
+            state = coalesce($10, g.state), reason = CASE WHEN $10::text IS NULL THEN g.reason ELSE $11 END,
+            distrusted_until = CASE WHEN $12
+                THEN greatest(g.distrusted_until, clock_timestamp() + $13::interval)
+                ELSE g.distrusted_until END
+        WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4
+        RETURNING g.client, g.user_id, g.generation
+    ), note AS (
+        INSERT INTO events (client, user_id, at, event, generation, reason)
+        SELECT client, user_id, clock_timestamp(), $14::text, generation, coalesce($11, $6) FROM ended
+        WHERE $14::text IS NOT NULL
+    )
+    SELECT generation FROM ended
+"""
+
+
+class PostgresClaims:
+    """Claims on grants, and what comes of them."""
+
+    def __init__(
+        self,
+        database: Database,
+        rows: Rows,
+        fingerprints: Fingerprints,
+        *,
+        claim_deadline: timedelta,
+        distrust_window: timedelta,
+    ) -> None:
+        self._database = database
+        self._rows = rows
+        self._fingerprints = fingerprints
+        self._deadline = claim_deadline
+        self._window = distrust_window
+
+    async def claim(self, key: UserKey, generation: int, owner: str) -> Grant | None:
+        """Commit a claim on exactly this generation; None when it is not to be had."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                _CLAIM, self._deadline, self._window, key.client, key.user_id, generation, owner
+            )
+        return None if row is None else self._rows.grant(row)
+
+    async def claim_due(self, client: str, limit: int, now: datetime, owner: str) -> list[DueGrant]:
+        """Commit claims on up to `limit` grants due at `now`, most urgent first; taken ones are skipped."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_CLAIM_DUE, self._deadline, self._window, client, limit, now, owner)
+        return [DueGrant(self._rows.grant(row), row["retaken"]) for row in rows]
+
+    async def restamp(self, claim: Claim, kind: ClaimKind) -> Claim | None:
+        """Start the claim's deadline anew before another upstream call; None when it was lost."""
+        key = claim.key
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                _RESTAMP, key.client, key.user_id, claim.epoch, claim.owner, kind.value, self._deadline
+            )
+        return None if row is None else self._rows.claim(row)
+
+    async def settle(self, settlement: Settlement) -> Grant | None:
+        """Commit the pair as the next generation with its lineage row; None when the claim was lost."""
+        claim, pair = settlement.claim, settlement.pair
+        generation = next_generation(claim.generation, claim.claimed_at)
+        access, refresh = self._rows.sealed(claim.key, generation, pair)
+        fingerprint = self._fingerprints.of(pair.access_token)[0]
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                _SETTLE,
+                claim.key.client,
+                claim.key.user_id,
+                claim.epoch,
+                claim.owner,
+                generation,
+                self._rows.key_id_of(access),
+                access,
+                refresh,
+                pair.issued_at,
+                pair.expires_at,
+                pair.refresh_at,
+                pair.refresh_token_expires_at,
+                settlement.used,
+                settlement.due_at,
+                fingerprint.digest,
+                fingerprint.key_id,
+                settlement.counts_until,
+                settlement.trigger.value,
+                claim.generation,
+            )
+        return None if row is None else self._rows.grant(row)
+
+    async def end_claim(self, claim: Claim, aftermath: Aftermath) -> bool:
+        """Write how the claim ended; False when it was no longer ours."""
+        async with self._database.connection() as connection:
+            ended = await connection.fetchval(
+                _END_CLAIM,
+                claim.key.client,
+                claim.key.user_id,
+                claim.epoch,
+                claim.owner,
+                aftermath.keep_claim,
+                aftermath.failed,
+                aftermath.retry_at,
+                aftermath.due_at,
+                aftermath.refresh_token_dead,
+                aftermath.state,
+                aftermath.reason,
+                aftermath.distrust,
+                self._window,
+                aftermath.event,
+            )
+        return ended is not None
+
+
+def next_generation(old: int, now: datetime) -> int:
+    """Return the generation after `old`: the database clock in ms, and never one that was used."""
+    return max(old + 1, int(now.timestamp() * 1000))

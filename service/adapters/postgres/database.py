@@ -1,0 +1,141 @@
+"""The connection pool, what counts as "the database cannot answer", and the database's clock.
+
+Error texts of the driver can hold values: only their class and SQLSTATE go any further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from service.broker.errors import StorageUnavailable
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    from service.broker.ports import Observer
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+
+_CANNOT_ANSWER = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class Database:
+    """A pool that connects when it is first used, so that the service starts without its database."""
+
+    def __init__(
+        self, dsn: str, observer: Observer, *, timeout_s: float = 3.0, connections: int = 10
+    ) -> None:
+        self._dsn = dsn
+        self._observer = observer
+        self._timeout_s = timeout_s
+        self._connections = connections
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._up: bool | None = None
+
+    async def start(self) -> None:
+        """Make the pool; no connection is opened yet."""
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=0,
+            max_size=self._connections,
+            timeout=self._timeout_s,
+            command_timeout=self._timeout_s,
+            server_settings={"application_name": "token-broker"},
+        )
+
+    async def aclose(self) -> None:
+        """Close the pool, at the latest after one statement's time."""
+        if self._pool is None:
+            return
+        try:
+            async with _within(self._timeout_s):
+                await self._pool.close()
+        except _CANNOT_ANSWER:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Yield a connection; raises StorageUnavailable when the database cannot answer."""
+        if self._pool is None:
+            raise StorageUnavailable
+        try:
+            async with self._pool.acquire(timeout=self._timeout_s) as connection:
+                yield connection
+        except _CANNOT_ANSWER as error:
+            await self._down(error)
+            raise StorageUnavailable(retry_after_s=2.0) from None
+        self._note(up=True)
+
+    async def ping(self) -> bool:
+        """Whether the database answers and takes writes."""
+        try:
+            async with self.connection() as connection:
+                read_only = await connection.fetchval("SHOW transaction_read_only")
+        except StorageUnavailable:
+            return False
+        return bool(read_only == "off")
+
+    async def _down(self, error: BaseException) -> None:
+        self._note(up=False, reason=type(error).__name__)
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
+            await self._pool.expire_connections()
+
+    def _note(self, *, up: bool, reason: str | None = None) -> None:
+        if self._up is up or (up and self._up is None):
+            self._up = up
+            return
+        self._up = up
+        event = "dependency.up" if up else "dependency.down"
+        self._observer.note(event, dependency="postgres", reason=reason)
+
+
+class DatabaseClock:
+    """Now in the database's time: its clock as last measured, carried on by the monotonic clock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._measured_at = time.monotonic()
+        self._then = datetime.now(UTC)
+        self.skew = timedelta(0)
+
+    def __call__(self) -> datetime:
+        """Return now as aware UTC."""
+        return self._then + timedelta(seconds=time.monotonic() - self._measured_at)
+
+    async def measure(self) -> None:
+        """Read the database's clock; an answer that took long is halved into an error of that size."""
+        before = time.monotonic()
+        async with self._database.connection() as connection:
+            asked = time.monotonic()
+            then: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        after = time.monotonic()
+        self._measured_at = (max(before, asked) + after) / 2
+        self._then = then
+        self.skew = datetime.now(UTC) - self()
+
+
+@asynccontextmanager
+async def _within(seconds: float) -> AsyncIterator[None]:
+    async with asyncio.timeout(seconds):
+        yield

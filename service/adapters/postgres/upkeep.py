@@ -1,0 +1,107 @@
+"""What the worker does for the tables: partitions ahead and behind, pruning, and the gauges over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from service.adapters.postgres.database import Connection, Database
+
+_DAYS_AHEAD = 9
+_BATCH = 5_000
+
+_PARTITIONS = """
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'lineage'::regclass AND c.relname <> 'lineage_rest'
+"""
+
+_STATES = "SELECT state, count(*) AS n FROM grants WHERE client = $1 GROUP BY state"
+
+_DUE = """
+    SELECT count(*) FILTER (WHERE claim_owner IS NULL) AS due,
+        coalesce(extract(epoch FROM $2 - min(due_at)), 0)::float8 AS overdue_s,
+        count(*) FILTER (WHERE claim_owner IS NOT NULL) AS expired_claims
+    FROM grants WHERE client = $1 AND due_at <= $2 AND state = 'LIVE'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """How a client's grants stand: by state, how many are due, the longest overdue (seconds)."""
+
+    users: dict[str, int]
+    due: int
+    overdue_s: float
+    expired_claims: int
+
+
+class PostgresUpkeep:
+    """Housekeeping of the broker's tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def gauges(self, client: str, now: datetime) -> Gauges:
+        """Count a client's grants; the due ones come from their index."""
+        async with self._database.connection() as connection:
+            states = await connection.fetch(_STATES, client)
+            due = await connection.fetchrow(_DUE, client, now)
+        counts = {row["state"]: row["n"] for row in states}
+        assert due is not None  # noqa: S101 - an aggregate always has a row
+        return Gauges(counts, due["due"], max(0.0, due["overdue_s"]), due["expired_claims"])
+
+    async def prepare_partitions(self, now: datetime) -> int:
+        """Make the lineage's partitions for the days to come; returns how many were made."""
+        made = 0
+        async with self._database.connection() as connection:
+            existing = {row["relname"] for row in await connection.fetch(_PARTITIONS)}
+            for ahead in range(_DAYS_AHEAD):
+                day = _day(now) + timedelta(days=ahead)
+                if _name(day) not in existing:
+                    made += await _make(connection, day)
+        return made
+
+    async def prune(self, now: datetime, events_kept: timedelta) -> int:
+        """Drop what stopped counting and events out of retention; returns the rows and partitions gone."""
+        gone = 0
+        async with self._database.connection() as connection:
+            for row in await connection.fetch(_PARTITIONS):
+                if row["relname"] < _name(_day(now)):
+                    await connection.execute(f"DROP TABLE {row['relname']}")
+                    gone += 1
+            gone += await _delete(connection, "lineage_rest", "counts_until", now)
+            gone += await _delete(connection, "events", "at", now - events_kept)
+        return gone
+
+
+async def _make(connection: Connection, day: datetime) -> int:
+    """Make one day's partition, unless rows of that day already stand in the rest (they stay there)."""
+    end = day + timedelta(days=1)
+    occupied = await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM lineage_rest WHERE counts_until >= $1 AND counts_until < $2)", day, end
+    )
+    if occupied:
+        return 0
+    await connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {_name(day)} PARTITION OF lineage "
+        f"FOR VALUES FROM ('{day.isoformat()}') TO ('{end.isoformat()}')"
+    )
+    return 1
+
+
+async def _delete(connection: Connection, table: str, column: str, before: datetime) -> int:
+    done = await connection.execute(
+        f"DELETE FROM {table} WHERE ctid IN (SELECT ctid FROM {table} WHERE {column} < $1 LIMIT {_BATCH})",  # noqa: S608 - constants
+        before,
+    )
+    return int(done.rsplit(" ", 1)[1])
+
+
+def _day(instant: datetime) -> datetime:
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _name(day: datetime) -> str:
+    return f"lineage_{day:%Y%m%d}"
