@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for: real PostgreSQL, real Valkey, a clean part of each per test."""
 
+import signal
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +21,11 @@ QUICK = {
     "postgres_options": {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
     "valkey_options": {"appendonly": "no"},
 }
+
+
+def pytest_configure():
+    # A run that is told to end tidies up as after Ctrl-C: the servers' folder goes with them.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
