@@ -140,7 +140,7 @@ class CalcomPlatform:
         """Change fields of the user's profile, by the names they have in Profile."""
         unknown = change.fields.keys() - PROFILE_NAMES.keys()
         if unknown:
-            return Denied(Denial.INVALID, ", ".join(sorted(unknown)))
+            return Denied(Denial.INVALID, ",".join(sorted(unknown)))
         return await self._of_user(Call.CHANGE, "PATCH", upstream_id, _done, body=_named(change.fields))
 
     async def delete_user(self, upstream_id: str) -> ChangeOutcome:

@@ -115,6 +115,9 @@ _ROWS: tuple[_Row, ...] = (
         "OAuthClientGuard -": "the client may not do this",
         "PermissionsGuard -": "the client lacks a permission",
     }),
+    *_rows(404, "NotFoundException", Denial.CLIENT_FAULT, _ALL, {
+        "OAuthClientGuard -": "the client id is unknown",
+    }),
     *_rows(404, None, Denial.CLIENT_FAULT, _ALL, {
         f"Cannot {method} /": "upstream has no such route: check the API URL"
         for method in ("GET", "POST", "PATCH", "DELETE")
@@ -194,7 +197,7 @@ def _invalid(call: Call, errors: object) -> Denied:
         return Denied(Denial.CLIENT_FAULT, "upstream does not accept what the broker sends")
     found = errors if isinstance(errors, list) else []
     properties = [error.get("property") for error in found if isinstance(error, dict)]
-    return Denied(Denial.INVALID, ", ".join(name for name in sorted(_PROFILE_FIELDS) if name in properties))
+    return Denied(Denial.INVALID, ",".join(name for name in sorted(_PROFILE_FIELDS) if name in properties))
 
 
 def _existing_id(message: str) -> str:
