@@ -84,7 +84,7 @@ def _valid_token(call: Call, secret: str) -> Token:
 def _gone_message(call: Call, secret: str) -> str:
     """Redis still says valid, but the row and with it the client is gone: upstream's other message."""
     buried = call.state.deleted.get(secret)
-    warm = call.config.redis_warm and buried is not None and buried.cached
+    warm = call.state.redis_warm and buried is not None and buried.cached
     if warm and buried is not None and call.state.now_ms() < buried.expires_ms:
         return f"{_TOKEN}OAuth client not found given the access token"
     return errors.INVALID_ACCESS_TOKEN

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 
@@ -19,9 +19,6 @@ from sandbox.calcom.inputs import parse_body
 from sandbox.calcom.journal import Entry
 from sandbox.calcom.records import Client, Token
 from sandbox.calcom.state import State
-
-if TYPE_CHECKING:
-    from sandbox.calcom.config import SandboxConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +40,13 @@ class Call:
     """A request with its body, its draws and its journal entry."""
 
     request: web.Request
-    config: SandboxConfig
     state: State
     gates: Gates
     entry: Entry
     draws: Draws
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    _parsed: dict[str, Any] | None = None
 
     @property
     def params(self) -> Mapping[str, str]:
@@ -62,7 +59,9 @@ class Call:
 
     def json(self) -> dict[str, Any]:
         """Return the body as Express parses it; raises Refusal when it is not JSON."""
-        return parse_body(self.body, self.request.content_type)
+        if self._parsed is None:
+            self._parsed = parse_body(self.body, self.request.content_type)
+        return self._parsed
 
     def has(self, kind: FaultKind) -> bool:
         """Whether the call drew this fault."""
@@ -86,8 +85,8 @@ class Call:
             entry.user_id = int(user_id)
         elif token is not None:
             entry.user_id = token.user_id
-        if token is not None and entry.client is None:
-            entry.client = token.client_id
+        if entry.client is None:
+            entry.client = token.client_id if token is not None else self.header("x-cal-client-id")
 
     def _locate_refresh(self) -> Token | None:
         try:

@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pydantic import ConfigDict, with_config
+from typing_extensions import TypedDict
+
 
 class FaultKind(StrEnum):
     """What goes wrong. `*_before`: nothing was executed; `*_after`: executed, then the answer suffers."""
@@ -39,10 +42,26 @@ class FaultKind(StrEnum):
 
 
 MALFORMED_VARIANTS = (
-    "missing_tokens", "empty_tokens", "number_tokens", "null_data", "array", "not_json", "empty_body", "no_expiry",
+    "missing_tokens", "empty_tokens", "number_tokens", "no_expiry", "null_data", "array", "not_json",
+    "empty_body",
 )  # fmt: skip
 DUPLICATE_VARIANTS = ("second", "first")
 _VARIANTS = {FaultKind.MALFORMED: MALFORMED_VARIANTS, FaultKind.DUPLICATE: DUPLICATE_VARIANTS}
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class FaultOptions(TypedDict, total=False):
+    """The fields of `Fault` that its giver may set."""
+
+    client: str
+    user: int
+    count: int
+    probability: float
+    delay_s: float
+    delay_to_s: float
+    status: int
+    variant: str
+    reset_s: float
 
 
 @dataclass(slots=True, eq=False)
@@ -77,6 +96,12 @@ class Fault:
             raise ValueError(f"unknown variant {self.variant!r} of fault {self.kind.value}")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability must lie in [0, 1], not {self.probability}")
+
+    @property
+    def shown(self) -> dict[str, object]:
+        """Return what was switched on and how often it has hit."""
+        names = ("id", "kind", "route", *FaultOptions.__annotations__, "hits")
+        return {name: getattr(self, name) for name in names}
 
     def matches(self, route: str, client: str | None, user: int | None) -> bool:
         """Whether the fault concerns a call like this."""

@@ -14,7 +14,7 @@ POINTS = ("before", "read", "row", "linked", "after")
 
 
 class Gate:
-    """Holds every matching call until it is let go; `open` lets all pass from then on."""
+    """Holds every matching call until it is let go; once opened it is taken down and counts no more."""
 
     def __init__(self, gate_id: int, route: str, point: str, client: str | None, user: int | None) -> None:
         self.id = gate_id
@@ -31,6 +31,12 @@ class Gate:
     def held(self) -> int:
         """How many calls wait at the gate now."""
         return sum(not call.done() for call in self._held)
+
+    @property
+    def shown(self) -> dict[str, object]:
+        """Return where the gate stands and what has come to it."""
+        names = ("id", "route", "point", "client", "user", "arrivals", "held", "is_open")
+        return {name: getattr(self, name) for name in names}
 
     def matches(self, route: str, point: str, client: str | None, user: int | None) -> bool:
         """Whether a call at this point has to stop here."""
@@ -106,7 +112,9 @@ class Gates:
     async def reach(self, route: str, point: str, client: str | None, user: int | None) -> None:
         """Hold the calling request at every gate that matches."""
         for gate in list(self._gates.values()):
-            if not gate.is_open and gate.matches(route, point, client, user):
+            if gate.is_open:
+                self._gates.pop(gate.id, None)
+            elif gate.matches(route, point, client, user):
                 await gate.hold()
 
     def get(self, gate_id: int) -> Gate | None:

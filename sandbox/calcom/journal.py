@@ -5,7 +5,8 @@ overlaps from it. Keys, all always present:
 
   seq            position in the journal, from 1 upwards without gaps
   call           order of arrival, from 1 upwards; a call that never ends has no line
-  duplicate_of   the `call` of which this execution is the second one, else null
+  duplicate_of   the `call` of which this is the second or late execution, else null; the first line of a
+                 late one (`zombie`) executed nothing
   started_ms, ended_ms    wall clock, epoch milliseconds (float)
   client         OAuth client id named by the path, the header or the token, else null
   route          create list read change delete force refresh authorize exchange provider check me
@@ -33,7 +34,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,7 +115,8 @@ class Journal:
     def __init__(self, path: str | Path | None, keep: int, *, raw_tokens: bool = False) -> None:
         self._entries: deque[Entry] = deque(maxlen=keep)
         self._raw_tokens = raw_tokens
-        self._calls = 0
+        self.calls: Counter[str] = Counter()
+        self._arrived = 0
         self._seq = 0
         self._file: int | None = None
         if path is not None:
@@ -122,15 +124,16 @@ class Journal:
 
     def open(self, route: str, method: str, path: str) -> Entry:
         """Return the entry of a call that has just arrived; it is written by `close`."""
-        self._calls += 1
+        self._arrived += 1
         tokens: dict[str, str] | None = {} if self._raw_tokens else None
-        return Entry(self._calls, route, method, path, wall_ms(), tokens=tokens)
+        return Entry(self._arrived, route, method, path, wall_ms(), tokens=tokens)
 
     def close(self, entry: Entry) -> None:
         """Write the entry: its call has ended."""
         self._seq += 1
         entry.seq = self._seq
         entry.ended_ms = wall_ms()
+        self.calls[entry.route] += 1
         self._entries.append(entry)
         if self._file is not None:
             os.write(self._file, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))

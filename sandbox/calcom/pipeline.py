@@ -46,7 +46,6 @@ class Pipeline:
     """Everything a call passes through; one for each sandbox."""
 
     def __init__(self, config: SandboxConfig, state: State, journal: Journal, throttle: Throttle) -> None:
-        self._config = config
         self._state = state
         self._journal = journal
         self._throttle = throttle
@@ -68,6 +67,7 @@ class Pipeline:
                 call.entry.answered = False
                 raise
             finally:
+                call.entry.answered &= _connected(request)
                 self._journal.close(call.entry)
             return response
 
@@ -91,7 +91,7 @@ class Pipeline:
     async def _receive(self, route: str, request: web.Request) -> Call:
         entry = self._journal.open(route, request.method, request.path)
         entry.client = request.match_info.get("clientId")
-        call = Call(request, self._config, self._state, self.gates, entry, {})
+        call = Call(request, self._state, self.gates, entry, {})
         try:
             call.body = await request.read()
         except (web.HTTPException, ConnectionError):
@@ -149,7 +149,7 @@ class Pipeline:
         entry = self._journal.open(first.route, first.method, first.path)
         entry.duplicate_of, entry.faults = first.call, list(first.faults)
         entry.client = call.params.get("clientId")
-        again = Call(call.request, self._config, self._state, self.gates, entry, call.draws, call.body)
+        again = Call(call.request, self._state, self.gates, entry, call.draws, call.body)
         again.locate()
         return again
 
@@ -173,6 +173,7 @@ class Pipeline:
         try:
             if self.gates:
                 await call.reach("before")
+            call.json()  # the body parser comes before every guard
             if self.throttling:
                 self._admit(call)
             response = _rendered(await endpoint(call))
@@ -231,13 +232,16 @@ def _rendered(answer: Answer) -> web.Response:
 async def _hang(call: Call, drawn: Drawn) -> None:
     """Answer nothing until the fault is cleared; raises Left once the caller has gone."""
     while not drawn.fault.cleared.is_set():
-        transport = call.request.transport
-        if transport is None or transport.is_closing():
+        if not _connected(call.request):
             raise Left
         try:
             await asyncio.wait_for(drawn.fault.cleared.wait(), LEFT_POLL_S)
         except TimeoutError:
             continue
+
+
+def _connected(request: web.Request) -> bool:
+    return request.transport is not None and not request.transport.is_closing()
 
 
 def _cut(call: Call) -> web.Response:

@@ -60,9 +60,9 @@ class User:
     bio: str | None = None
     time_zone: str = "Europe/London"
     week_start: str = "Sunday"
-    time_format: int | None = None
+    time_format: int | None = 12
     default_schedule_id: int | None = None
-    locale: str | None = None
+    locale: str | None = "en"
     avatar_url: str | None = None
     metadata: Metadata | None = None
     event_types: int = 0

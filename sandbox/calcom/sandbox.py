@@ -1,49 +1,48 @@
-"""The sandbox as tests hold it: its app, switches, look-ups and changes from outside.
+"""The sandbox as tests hold it: its app, clock, faults, gates and look-ups.
 
-Everything a separate process can do over `/_sandbox` (see `control`) is a method here first.
+What a separate process can do over `/_sandbox` (see `control`) is a method here first.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Unpack
 
 from aiohttp import web
 
-from sandbox.calcom.config import SandboxClient, SandboxConfig
-from sandbox.calcom.control import Control
-from sandbox.calcom.faults import Fault, FaultKind
+from sandbox.calcom.config import SandboxConfig
+from sandbox.calcom.control import add_control_routes
+from sandbox.calcom.faults import Fault, FaultKind, FaultOptions
 from sandbox.calcom.gates import Gate
-from sandbox.calcom.journal import Entry, Journal
+from sandbox.calcom.journal import Journal
+from sandbox.calcom.outside import Outside
 from sandbox.calcom.pipeline import Pipeline
-from sandbox.calcom.records import Client, Metadata, Pair, Token, User
-from sandbox.calcom.routes.table import add_routes
+from sandbox.calcom.records import Client, User
+from sandbox.calcom.routes.table import ROUTES, add_routes
 from sandbox.calcom.state import State
 from sandbox.calcom.throttle import Throttle
-from sandbox.calcom.users import suffixed_email, username_of
-
-__all__ = ["Metadata", "Sandbox", "SandboxClient"]
+from sandbox.calcom.users import suffixed_email
 
 MAX_BODY = 10 * 1024 * 1024
 
 
-class Sandbox:
+class Sandbox(Outside):
     """A Cal.com Platform API v2 in memory; `clock` returns epoch seconds."""
 
     def __init__(self, config: SandboxConfig, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._ahead_s = 0.0
         self.config = config
-        self.state = State(config, self.now)
-        self.journal = Journal(config.journal_path, config.journal_memory, raw_tokens=config.journal_tokens)
+        journal = Journal(config.journal_path, config.journal_memory, raw_tokens=config.journal_tokens)
+        super().__init__(State(config, self.now), journal)
         self.throttle = Throttle(config.limits, self.now)
         self.pipeline = Pipeline(config, self.state, self.journal, self.throttle)
 
     def app(self) -> web.Application:
         """Return a new aiohttp application that serves this sandbox; its clean-up shuts the sandbox."""
         app = web.Application(client_max_size=MAX_BODY)
-        Control(self).add_routes(app)
+        add_control_routes(app, self)
         add_routes(app, self.pipeline)
         app.on_shutdown.append(self._on_shutdown)
         app.on_cleanup.append(self._on_cleanup)
@@ -67,23 +66,13 @@ class Sandbox:
 
     # Faults and gates
 
-    def fault(
-        self,
-        kind: FaultKind | str,
-        route: str = "*",
-        *,
-        client: str | None = None,
-        user: int | None = None,
-        count: int | None = None,
-        probability: float = 1.0,
-        **details: object,
-    ) -> Fault:
-        """Switch a fault on for the matching calls, and return it; `Fault` explains the details.
+    def fault(self, kind: FaultKind | str, route: str = "*", **options: Unpack[FaultOptions]) -> Fault:
+        """Switch a fault on for the matching calls, and return it; `Fault` explains the options.
 
         `count` ends it after so many calls; with `probability` each call draws, seeded by the config.
+        Raises ValueError on an unknown kind, route or variant.
         """
-        given = Fault(FaultKind(kind), route, client, user, count, probability)
-        return self.pipeline.faults.add(replace(given, **details) if details else given)  # type: ignore[arg-type]
+        return self.pipeline.faults.add(Fault(FaultKind(kind), _known(route), **options))
 
     def clear_faults(
         self, *, fault_id: int | None = None, kind: str | None = None, route: str | None = None,
@@ -95,8 +84,11 @@ class Sandbox:
     def gate(
         self, route: str, point: str = "before", *, client: str | None = None, user: int | None = None
     ) -> Gate:
-        """Hold matching calls at a point of a route; `with` opens the gate at its end."""
-        return self.pipeline.gates.add(route, point, client, user)
+        """Hold matching calls at a point of a route; `with` opens the gate at its end.
+
+        Raises ValueError on an unknown route or point.
+        """
+        return self.pipeline.gates.add(_known(route), point, client, user)
 
     def throttling(self, *, on: bool) -> None:
         """Switch the throttler, forgetting what it has counted."""
@@ -125,7 +117,7 @@ class Sandbox:
     def is_live(self, access_token: str) -> bool:
         """Whether upstream accepts this access token now."""
         token = self.state.access.get(access_token)
-        return token is not None and self.state.now_ms() <= token.expires_ms
+        return token is not None and self.state.is_live(token)
 
     def is_usable(self, refresh_token: str) -> bool:
         """Whether this refresh token can still be exchanged."""
@@ -133,99 +125,15 @@ class Sandbox:
 
     def counts(self) -> dict[str, int]:
         """Return how many rows there are, and how many calls each route has had."""
-        counted = {
+        rows = {
             "users": sum(user.managed for user in self.state.users.values()),
             "access_tokens": len(self.state.access),
             "refresh_tokens": len(self.state.refresh),
         }
-        for entry in self.journal:
-            counted[entry.route] = counted.get(entry.route, 0) + 1
-        return counted
-
-    # Changes from outside
-
-    def create_user(self, client_id: str, email: str, name: str = "Seeded user") -> tuple[User, Pair]:
-        """Create a managed user with its first pair, without a call; raises UniqueViolation."""
-        stored = suffixed_email(client_id, email.lower())
-        user = self.state.insert_user(stored, username_of(stored))
-        user.name = name
-        self.state.connect(user, self.client(client_id))
-        pair = self.state.issue(self.client(client_id), user)
-        entry = self._outside("create_user", client_id, user.id)
-        entry.note_pair(pair)
-        self.journal.close(entry)
-        return user, pair
-
-    def purge(self, client_id: str) -> int:
-        """Delete the client's expired access tokens now; returns how many."""
-        entry = self._outside("purge", client_id)
-        entry.purged = self.state.purge(self.client(client_id))
-        self._written(entry)
-        return entry.purged
-
-    def expire(self, user_id: int) -> int:
-        """Let all access tokens of a user end now, rows kept (498 until purged); returns how many."""
-        tokens = [self.state.access[secret] for secret in self.state.users[user_id].access_tokens]
-        for token in tokens:
-            self.state.expire(token)
-        entry = self._outside("expire", self.state.users[user_id].client_id, user_id)
-        entry.note_revoked(tuple(token.secret for token in tokens))
-        self._written(entry)
-        return len(tokens)
-
-    def kill(self, access_token: str) -> bool:
-        """Delete one access token, as if revoked on the vendor's side; False when there is none."""
-        token = self.state.access.get(access_token)
-        if token is not None:
-            self.state.delete_access(access_token)
-            self._note_killed(token)
-        return token is not None
-
-    def kill_refresh(self, refresh_token: str) -> bool:
-        """Delete one refresh token without issuing another; False when there is none."""
-        token = self.state.refresh.get(refresh_token)
-        if token is not None:
-            self.state.delete_refresh(refresh_token)
-            self._note_killed(token)
-        return token is not None
-
-    def delete_user(self, user_id: int) -> None:
-        """Delete a user and every token of it, without a call."""
-        user = self.state.users[user_id]
-        entry = self._outside("delete_user", user.client_id, user_id)
-        entry.note_revoked(*self.state.delete_user(user))
-        self._written(entry)
-
-    def change_client(self, client_id: str, **changes: object) -> Client:
-        """Change fields of an OAuth client (`secret`, `platform`, `redirect_uris`, ...) from now on."""
-        client = self.client(client_id)
-        for name, value in changes.items():
-            if name not in CHANGEABLE:
-                raise ValueError(f"an OAuth client has no field {name!r}; known are {', '.join(CHANGEABLE)}")
-            setattr(client, name, tuple(value) if isinstance(value, list) else value)
-        self._written(self._outside("change_client", client_id))
-        return client
-
-    def rotate_secret(self, client_id: str, secret: str) -> None:
-        """Give the client a new secret; the old one is refused from now on."""
-        self.change_client(client_id, secret=secret)
-
-    def _note_killed(self, token: Token) -> None:
-        entry = self._outside("kill", token.client_id, token.user_id)
-        entry.note_revoked((token.secret,))
-        self._written(entry)
-
-    def _outside(self, what: str, client_id: str | None, user_id: int | None = None) -> Entry:
-        entry = self.journal.open(f"sandbox.{what}", "", "")
-        entry.client, entry.user_id = client_id, user_id
-        return entry
-
-    def _written(self, entry: Entry) -> None:
-        entry.note_commit()
-        self.journal.close(entry)
+        return {**rows, **self.journal.calls}
 
 
-CHANGEABLE = (
-    "secret", "name", "redirect_uris", "permissions", "default_event_types", "platform", "organization_id",
-    "owner_id",
-)  # fmt: skip
+def _known(route: str) -> str:
+    if route != "*" and route not in ROUTES:
+        raise ValueError(f"unknown route {route!r}; known are {', '.join(ROUTES)} and *")
+    return route

@@ -47,6 +47,7 @@ class State:
         self.access: dict[str, Token] = {}
         self.refresh: dict[str, Token] = {}
         self.deleted: OrderedDict[str, Token] = OrderedDict()
+        self.redis_warm = config.redis_warm
         self._codes: dict[str, tuple[str, int]] = {}
         for index, given in enumerate(config.clients):
             self._add_client(Client.from_config(given, FIRST_ORGANIZATION_ID + index, FIRST_OWNER_ID + index))
@@ -186,6 +187,10 @@ class State:
     def trace(self, secret: str) -> Token | None:
         """Return a token of either kind, deleted ones included."""
         return self.access.get(secret) or self.refresh.get(secret) or self.deleted.get(secret)
+
+    def is_live(self, token: Token) -> bool:
+        """Whether the token's row is there and its expiry has not passed."""
+        return token.deleted_ms is None and self.now_ms() <= token.expires_ms
 
     # Authorization codes
 
