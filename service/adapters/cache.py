@@ -1,0 +1,270 @@
+"""The cache port over Redis: sealed answers, looked up in batches, with a near cache in front.
+
+Everything in it may be lost, and without Redis everything is a miss. It decides nothing about tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from service.adapters.batches import Batcher
+from service.adapters.cache_scripts import BLOCK, FIND, PUT
+from service.adapters.cache_values import (
+    Values,
+    Vault,
+    hashed,
+    name_of_block,
+    name_of_confirmation,
+    name_of_token,
+    name_of_user,
+)
+from service.adapters.near import Bounded, NearCache, Refusals
+from service.adapters.redis_health import RedisUnavailable
+from service.adapters.redis_lane import Call, Reply, Word
+from service.adapters.redis_link import RedisLink
+from service.broker.errors import SealBroken
+from service.broker.model import CurrentToken, Fingerprint, LineageEntry, UserKey
+from service.broker.ports import CacheHit, Clock, Observer
+
+_BLOCK_MS = 25 * 3600 * 1000
+"""Longer than the longest life a token may have, so that no token outlives the block on it."""
+
+_PAY_AGAIN_S = 1.0
+
+_Look = Fingerprint | UserKey
+
+
+class RedisCache:
+    """Keeps current tokens in Redis and, for at most `near_life_s` seconds, in this process."""
+
+    def __init__(
+        self,
+        link: RedisLink,
+        vault: Vault,
+        observer: Observer,
+        clock: Clock,
+        *,
+        near_life_s: float = 1.0,
+        most_near: int = 50_000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.near_life_s = near_life_s
+        self._link = link
+        self._values = Values(vault)
+        self._observer = observer
+        self._clock = clock
+        self._monotonic = monotonic
+        self._near = NearCache(most_near)
+        self._refusals = Refusals(most_near)
+        self._confirmed: Bounded[UserKey, tuple[int, float]] = Bounded(most_near)
+        self._looks: Batcher[_Look, CacheHit | None] = Batcher(self._look_up)
+        self._paying: asyncio.Task[None] | None = None
+
+    def find_near(self, fingerprints: Sequence[Fingerprint]) -> CacheHit | None:
+        """Return what this process itself remembers for a presented token, without waiting."""
+        now = self._monotonic()
+        for fingerprint in fingerprints:
+            hit = self._near.find(fingerprint, now)
+            if hit is not None:
+                return hit
+        return None
+
+    async def find(self, fingerprints: Sequence[Fingerprint]) -> CacheHit | None:
+        """Return what is cached for a presented token; None on a miss or without Redis."""
+        hit = self.find_near(fingerprints)
+        if hit is not None:
+            return hit
+        looks = [self._looks.ask(fingerprint) for fingerprint in fingerprints]
+        hits = [await look for look in looks]
+        return next((hit for hit in hits if hit is not None), None)
+
+    async def current(self, key: UserKey) -> CacheHit | None:
+        """Return what is cached for a user; `presented` is then the current generation itself."""
+        current = self._near.current(key, self._monotonic())
+        if current is not None:
+            return CacheHit(_itself(current), current, "near")
+        return await self._looks.ask(key)
+
+    async def put(
+        self,
+        current: CurrentToken,
+        presented: Sequence[tuple[Fingerprint, LineageEntry]] = (),
+        *,
+        reopen: bool = False,
+    ) -> None:
+        """Cache an answer unless a newer generation, or a block on this one, stands there.
+
+        `reopen` lifts a block on exactly this generation: only for who has just had it confirmed.
+        """
+        key, asked_at = current.key, self._monotonic()
+        if reopen:
+            self._refusals.lift(key, current.generation)
+        self._near.drop(key, below=current.generation)
+        admitted = self._refusals.admits(key, current.generation, asked_at)
+        if not admitted or current.expires_at <= self._clock():
+            return
+        try:
+            kept = await self._ask(self._put_call(current, presented, reopen=reopen))
+            near_s = self.near_life_s
+        except RedisUnavailable:
+            # Others may block it without our hearing of it: half a life covers what was read before that.
+            kept, near_s = 1, self.near_life_s / 2
+        if kept == 1:
+            self._keep_near(current, presented, asked_at, near_s)
+
+    async def block(self, key: UserKey, generation: int) -> bool:
+        """Drop what is cached and refuse `generation` and older ones; False when Redis did not do it.
+
+        A block that Redis did not do is done as soon as this process finds it working again; until then
+        this process believes nothing that Redis says of these generations.
+        """
+        newest = self._refusals.refuse(key, generation)
+        self._near.drop(key)
+        self._confirmed.pop(key, None)
+        try:
+            await self._carry_out_block(key, newest, insist=True)
+        except RedisUnavailable:
+            self._refusals.owed[key] = newest
+            if self._paying is None or self._paying.done():
+                self._paying = asyncio.create_task(self._pay_owed())
+            return False
+        return True
+
+    async def forget(self, key: UserKey) -> bool:
+        """Drop what is cached and refuse every generation up to now; False when Redis did not do it."""
+        return await self.block(key, int(self._clock().timestamp() * 1000))
+
+    async def note_confirmed(self, key: UserKey, generation: int, seconds: float) -> None:
+        """Remember for `seconds` that upstream has just confirmed this generation's token."""
+        if seconds <= 0:
+            return
+        self._confirmed[key] = (generation, self._monotonic() + seconds)
+        words: tuple[Word, ...] = (
+            "SET",
+            name_of_confirmation(key),
+            generation,
+            "PX",
+            math.ceil(seconds * 1000),
+        )
+        with suppress(RedisUnavailable):
+            await self._ask(Call(words))
+
+    async def recently_confirmed(self, key: UserKey, generation: int) -> bool:
+        """Whether `note_confirmed` for this generation is still remembered."""
+        try:
+            noted = await self._ask(Call(("GET", name_of_confirmation(key)), writes=False))
+        except RedisUnavailable:
+            known, until = self._confirmed.get(key, (0, 0.0))
+            return known == generation and self._monotonic() < until
+        return bool(noted == b"%d" % generation)
+
+    async def aclose(self) -> None:
+        """Wait for the look-ups under way and give up what is owed; the link stays open."""
+        await self._looks.aclose()
+        if self._paying is not None:
+            self._paying.cancel()
+            await asyncio.wait({self._paying})
+
+    async def _ask(self, call: Call) -> Reply:
+        return await self._link.cache.ask(call)
+
+    async def _look_up(self, looks: Sequence[_Look], asked_at: float) -> list[CacheHit | None]:
+        """Answer one batch; `asked_at` is the loop's time, what is near goes by our own clock."""
+        sent_at = self._monotonic()
+        names = [name_of_user(look) if isinstance(look, UserKey) else name_of_token(look) for look in looks]
+        (reply,) = await self._link.cache.exchange([FIND.call(names)], asked_at)
+        if isinstance(reply, RedisUnavailable):
+            return [None] * len(looks)
+        return [self._read(look, found, sent_at) for look, found in zip(looks, reply, strict=True)]
+
+    def _read(self, look: _Look, found: Sequence[bytes | None], sent_at: float) -> CacheHit | None:
+        """Open what was found and remember it; what does not open is a miss and an alarm."""
+        token, held = found
+        if held is None or (token is None and isinstance(look, Fingerprint)):
+            return None
+        try:
+            hit = self._open(look, token, held)
+        except SealBroken:
+            self._observer.note("cache.foreign", look if isinstance(look, UserKey) else None)
+            return None
+        now, current = self._clock(), hit.current
+        dead = current.expires_at <= now or hit.presented.counts_until <= now
+        if dead or not self._refusals.admits(current.key, current.generation, sent_at):
+            return None
+        presented = [(look, hit.presented)] if isinstance(look, Fingerprint) else []
+        self._keep_near(current, presented, sent_at, self.near_life_s)
+        return hit
+
+    def _open(self, look: _Look, token: bytes | None, held: bytes) -> CacheHit:
+        if isinstance(look, UserKey):
+            current = self._values.read_user(look, held)
+            return CacheHit(_itself(current), current)
+        entry = self._values.read_token(look, token or b"")
+        return CacheHit(entry, self._values.read_user(entry.key, held))
+
+    def _keep_near(
+        self,
+        current: CurrentToken,
+        presented: Sequence[tuple[Fingerprint, LineageEntry]],
+        asked_at: float,
+        near_s: float,
+    ) -> None:
+        """Remember an answer here; its life counts from when it was asked, so that no block outruns it."""
+        if not self._refusals.admits(current.key, current.generation, asked_at):
+            return
+        now = self._clock()
+        until = asked_at + min(near_s, (current.expires_at - now).total_seconds())
+        self._near.keep(current, until, self._monotonic())
+        for fingerprint, entry in presented:
+            counts_s = (entry.counts_until - now).total_seconds()
+            self._near.keep_token(fingerprint, entry, asked_at + min(near_s, counts_s))
+
+    def _put_call(
+        self, current: CurrentToken, presented: Sequence[tuple[Fingerprint, LineageEntry]], *, reopen: bool
+    ) -> Call:
+        now, key = self._clock(), current.key
+        names = [name_of_user(key), name_of_block(key)]
+        user = hashed(key).encode()
+        words: list[Word] = [
+            current.generation,
+            self._values.write_user(current),
+            _ms(current.expires_at - now),
+            int(reopen),
+            secrets.token_hex(4),
+        ]
+        for fingerprint, entry in presented:
+            if entry.counts_until > now:
+                names.append(name_of_token(fingerprint))
+                words += [
+                    user + b":" + self._values.write_token(fingerprint, entry),
+                    _ms(entry.counts_until - now),
+                ]
+        return PUT.call(names, *words)
+
+    async def _carry_out_block(self, key: UserKey, generation: int, *, insist: bool = False) -> None:
+        names = [name_of_user(key), name_of_block(key), name_of_confirmation(key)]
+        await self._ask(BLOCK.call(names, generation, _BLOCK_MS, insist=insist))
+        self._refusals.done(key, generation, self._monotonic())
+
+    async def _pay_owed(self) -> None:
+        """Carry out, as soon as Redis works, the blocks it could not do."""
+        while self._refusals.owed:
+            await asyncio.sleep(_PAY_AGAIN_S)
+            with suppress(RedisUnavailable):
+                for key, generation in list(self._refusals.owed.items()):
+                    await self._carry_out_block(key, generation)
+
+
+def _itself(current: CurrentToken) -> LineageEntry:
+    """Return the entry of a current token that nobody presented."""
+    return LineageEntry(current.key, current.generation, current.expires_at)
+
+
+def _ms(left: timedelta) -> int:
+    return max(1, math.ceil(left / timedelta(milliseconds=1)))

@@ -1,0 +1,78 @@
+"""What Redis does with cached answers in one step each, as Lua.
+
+A user's value is `<generation>:<round>:<sealed>`; a token's is `<round>:<hashed user>:<sealed>` and counts
+only while the user's value bears the same round. The round ends with the value: what was known of tokens
+before a block is forgotten with it, without anybody having to list them. A block is `<generation>!` under
+a key of its own, so that it outlives whatever replaces the value. A value of another type is shown as `?`.
+"""
+
+from __future__ import annotations
+
+from service.adapters.redis_lane import Script
+
+_READ = """
+local function read(name)
+  local value = redis.pcall('GET', name)
+  return type(value) == 'table' and '?' or value
+end
+"""
+
+FIND = Script(
+    _READ
+    + """
+local found = {}
+for place, name in ipairs(KEYS) do
+  local token, held = false, false
+  if string.sub(name, 1, 5) == 'tb:t:' then
+    token = read(name)
+    local round, user = string.match(token or '', '^(%w+):(%w+):')
+    held = user and read('tb:u:' .. user) or false
+    local stands = held and string.match(held, '^%d+:(%w+):')
+    if stands and stands ~= round then held = false end
+  else
+    held = read(name)
+  end
+  found[place] = {token, held}
+end
+return found
+""",
+    writes=False,
+)
+"""KEYS: names of users or tokens. Returns {token or nil, user's value or nil} for each."""
+
+PUT = Script(
+    _READ
+    + """
+local user, block = KEYS[1], KEYS[2]
+local generation, sealed, ms, reopen, fresh = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local blocked = tonumber(string.match(read(block) or '', '^(%d+)!$') or '-1')
+if generation < blocked or (generation == blocked and reopen ~= '1') then return 0 end
+local stands, round = string.match(read(user) or '', '^(%d+):(%w+):')
+if stands and tonumber(stands) > generation then return 0 end
+round = round or fresh
+if generation == blocked then
+  redis.call('SET', block, string.format('%.0f!', generation - 1), 'KEEPTTL')
+end
+redis.call('SET', user, ARGV[1] .. ':' .. round .. ':' .. sealed, 'PX', ms)
+for place = 3, #KEYS do
+  redis.call('SET', KEYS[place], round .. ':' .. ARGV[2 * place], 'PX', ARGV[2 * place + 1])
+end
+return 1
+"""
+)
+"""KEYS: user, block, tokens. ARGV: generation, sealed, ms, reopen, a fresh round, (value, ms) for each token.
+
+Returns 1, or 0 where it was refused.
+"""
+
+BLOCK = Script(
+    _READ
+    + """
+redis.call('DEL', KEYS[1], KEYS[3])
+local blocked = tonumber(string.match(read(KEYS[2]) or '', '^(%d+)!$') or '-1')
+local newest = tonumber(ARGV[1]) > blocked and ARGV[1] or string.format('%.0f', blocked)
+redis.call('SET', KEYS[2], newest .. '!', 'PX', ARGV[2])
+return 1
+"""
+)
+"""KEYS: user, block, confirmation. ARGV: generation, ms."""

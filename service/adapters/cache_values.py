@@ -1,0 +1,141 @@
+"""How cached answers are written down: sealed, bound to their user or to the token they answer.
+
+Ids never stand raw in a key or a value; a value that was moved to another key does not open there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Protocol, TypedDict
+
+import orjson
+
+from service.broker.errors import SealBroken
+from service.broker.model import Binding, CurrentToken, Fingerprint, LineageEntry, UserKey
+
+_TOKEN_COLUMN = "redis.token"
+_USER_COLUMN = "redis.user"
+
+
+class Vault(Protocol):
+    """Seals text so that it opens only for the same client, user, generation and column."""
+
+    def seal(self, plaintext: str, *, client: str, user_id: str, generation: int, column: str) -> bytes:
+        """Return the sealed text."""
+
+    def open(self, sealed: bytes, *, client: str, user_id: str, generation: int, column: str) -> str:
+        """Return the text; raises SealBroken when it was not sealed for just this."""
+
+
+def hashed(key: UserKey) -> str:
+    """Return what stands for a user in key names: 32 hexadecimal digits."""
+    return blake2b(f"{len(key.client)}:{key.client}{key.user_id}".encode(), digest_size=16).hexdigest()
+
+
+def name_of_user(key: UserKey) -> str:
+    """Return the key that holds the user's current token."""
+    return f"tb:u:{hashed(key)}"
+
+
+def name_of_block(key: UserKey) -> str:
+    """Return the key that says which generations of the user are refused."""
+    return f"tb:x:{hashed(key)}"
+
+
+def name_of_confirmation(key: UserKey) -> str:
+    """Return the key that says which generation upstream has just confirmed."""
+    return f"tb:c:{hashed(key)}"
+
+
+def name_of_token(fingerprint: Fingerprint) -> str:
+    """Return the key that says whose token this is."""
+    return f"tb:t:{fingerprint.digest.hex()}:{fingerprint.key_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Writes and reads the sealed values; reading raises SealBroken for whatever was not written so."""
+
+    vault: Vault
+
+    def write_user(self, current: CurrentToken) -> bytes:
+        """Return a user's current token as it is kept."""
+        fields = {
+            "upstream_id": current.upstream_id,
+            "access_token": current.access_token,
+            "issued_at": current.issued_at,
+            "expires_at": current.expires_at,
+            "refresh_at": current.refresh_at,
+            "vouched_at": current.binding.vouched_at,
+            "refreshed_at": current.binding.refreshed_at,
+            "not_before_generation": current.not_before_generation,
+        }
+        key = current.key
+        return self.vault.seal(
+            orjson.dumps(fields).decode(),
+            client=key.client,
+            user_id=key.user_id,
+            generation=current.generation,
+            column=_USER_COLUMN,
+        )
+
+    def read_user(self, key: UserKey, value: bytes) -> CurrentToken:
+        """Read `<generation>:<round>:<sealed>`."""
+        try:
+            digits, _, sealed = value.split(b":", 2)
+            generation = int(digits)
+        except ValueError:
+            raise SealBroken from None
+        text = self.vault.open(
+            sealed, client=key.client, user_id=key.user_id, generation=generation, column=_USER_COLUMN
+        )
+        return _current(key, generation, text)
+
+    def write_token(self, fingerprint: Fingerprint, entry: LineageEntry) -> bytes:
+        """Return whose token this is, as it is kept: sealed for its fingerprint."""
+        fields = [entry.key.client, entry.key.user_id, entry.generation, entry.counts_until]
+        return self.vault.seal(orjson.dumps(fields).decode(), **_bound_to(fingerprint))
+
+    def read_token(self, fingerprint: Fingerprint, value: bytes) -> LineageEntry:
+        """Read `<round>:<hashed user>:<sealed>`."""
+        try:
+            _, _, sealed = value.split(b":", 2)
+        except ValueError:
+            raise SealBroken from None
+        text = self.vault.open(sealed, **_bound_to(fingerprint))
+        client, user_id, generation, counts_until = orjson.loads(text)
+        return LineageEntry(UserKey(client, user_id), generation, datetime.fromisoformat(counts_until))
+
+
+class _Bound(TypedDict):
+    client: str
+    user_id: str
+    generation: int
+    column: str
+
+
+def _bound_to(fingerprint: Fingerprint) -> _Bound:
+    """Whose it is shows only once it is open, so the fingerprint stands where a user would."""
+    name = f"{fingerprint.key_id}:{fingerprint.digest.hex()}"
+    return {"client": "", "user_id": name, "generation": 0, "column": _TOKEN_COLUMN}
+
+
+def _current(key: UserKey, generation: int, text: str) -> CurrentToken:
+    fields = orjson.loads(text)
+    refreshed_at = fields["refreshed_at"]
+    return CurrentToken(
+        key=key,
+        upstream_id=fields["upstream_id"],
+        generation=generation,
+        access_token=fields["access_token"],
+        issued_at=datetime.fromisoformat(fields["issued_at"]),
+        expires_at=datetime.fromisoformat(fields["expires_at"]),
+        refresh_at=datetime.fromisoformat(fields["refresh_at"]),
+        binding=Binding(
+            vouched_at=datetime.fromisoformat(fields["vouched_at"]),
+            refreshed_at=datetime.fromisoformat(refreshed_at) if refreshed_at else None,
+        ),
+        not_before_generation=fields["not_before_generation"],
+    )

@@ -1,0 +1,21 @@
+"""The worlds in which the ports that lean on Redis keep their promises."""
+
+import pytest_asyncio
+
+from tests.support.worlds import MemoryWorld, RedisWorld
+
+
+@pytest_asyncio.fixture(params=["valkey", "memory"])
+async def world(request):
+    """Each of the two worlds in turn."""
+    made = RedisWorld(request.getfixturevalue("redis_url")) if request.param == "valkey" else MemoryWorld()
+    yield made
+    await made.aclose()
+
+
+@pytest_asyncio.fixture
+async def redis_world(redis_url):
+    """The world with real Valkey alone."""
+    made = RedisWorld(redis_url)
+    yield made
+    await made.aclose()

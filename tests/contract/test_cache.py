@@ -1,0 +1,290 @@
+"""The promises of the cache port, kept with real Valkey and in memory alike."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.broker.model import UserKey
+from tests.support.cached import ANNA, BERT, a_fingerprint, a_token, presented
+
+
+@pytest.fixture
+def cache(world):
+    """The cache of one process."""
+    return world.cache()
+
+
+@pytest.fixture
+def other(world):
+    """The cache of another process."""
+    return world.cache()
+
+
+@pytest.fixture
+def clock(world):
+    return world.clock
+
+
+async def test_a_cached_answer_comes_back_whole(world, cache, other, clock):
+    token = replace(a_token(clock, generation=7), not_before_generation=3)
+    fingerprint, entry = presented(clock, generation=7)
+    await cache.put(token, [(fingerprint, entry)])
+    for asked in (cache, other):
+        hit = await asked.find([fingerprint])
+        assert (hit.current, hit.presented) == (token, entry)
+
+
+async def test_an_answer_says_where_it_came_from(cache, other, clock):
+    await cache.put(a_token(clock), [presented(clock)])
+    sources = [(await other.find([a_fingerprint(f"{ANNA}-1")])).source for _ in range(2)]
+    assert sources == ["redis", "near"]
+
+
+async def test_a_user_who_was_never_refreshed_by_a_browser_is_cached_too(cache, other, clock):
+    token = a_token(clock)
+    token = replace(token, binding=replace(token.binding, refreshed_at=None))
+    await cache.put(token)
+    assert (await other.current(ANNA)).current == token
+
+
+async def test_what_was_never_cached_is_a_miss(cache):
+    assert await cache.find([a_fingerprint("nobody")]) is None
+    assert await cache.find([]) is None
+    assert await cache.current(ANNA) is None
+
+
+async def test_a_user_is_found_without_a_token_as_its_own_current_generation(cache, other, clock):
+    await cache.put(a_token(clock, generation=4))
+    hit = await other.current(ANNA)
+    assert (hit.presented.generation, hit.presented.key) == (4, ANNA)
+
+
+async def test_a_superseded_token_is_answered_with_the_current_one(cache, other, clock):
+    old, new = presented(clock, generation=1), presented(clock, generation=2)
+    await cache.put(a_token(clock, generation=1), [old])
+    await cache.put(a_token(clock, generation=2), [new])
+    hit = await other.find([old[0]])
+    assert (hit.presented.generation, hit.current.generation) == (1, 2)
+
+
+async def test_any_of_a_tokens_fingerprints_finds_it(cache, other, clock):
+    fingerprint, entry = presented(clock)
+    await cache.put(a_token(clock), [(fingerprint, entry)])
+    unknown = a_fingerprint("the same token under a newer key", key_id="f2")
+    assert (await other.find([unknown, fingerprint])).presented == entry
+
+
+async def test_only_the_tokens_that_were_presented_are_found(cache, other, clock):
+    await cache.put(a_token(clock, generation=2), [presented(clock, generation=2)])
+    assert await other.find([presented(clock, generation=1)[0]]) is None
+
+
+async def test_the_same_digest_under_another_key_id_is_another_token(cache, other, clock):
+    fingerprint, entry = presented(clock)
+    await cache.put(a_token(clock), [(fingerprint, entry)])
+    assert await other.find([replace(fingerprint, key_id="f2")]) is None
+
+
+@pytest.mark.parametrize("twin", [UserKey("first", "-clientanna"), UserKey("anna", "first-client")])
+async def test_users_whose_names_run_together_are_kept_apart(cache, other, clock, twin):
+    await cache.put(a_token(clock, key=ANNA))
+    assert await other.current(twin) is None
+
+
+async def test_many_users_asked_for_at_once_each_get_their_own(cache, other, clock):
+    users = [UserKey("first-client", f"user-{number}") for number in range(600)]
+    await asyncio.gather(*(cache.put(a_token(clock, user), [presented(clock, user)]) for user in users))
+    hits = await asyncio.gather(*(other.find([presented(clock, user)[0]]) for user in users))
+    assert [hit.current.key for hit in hits] == users
+
+
+# --- Expiry ---------------------------------------------------------------------------------------------
+
+
+async def test_a_token_is_served_up_to_its_expiry_and_not_at_it(cache, other, clock):
+    await cache.put(a_token(clock, life_s=60))
+    clock.advance(59.5)
+    assert (await other.current(ANNA)).current.generation == 1
+    clock.advance(0.5)
+    assert await other.current(ANNA) is None
+    assert await cache.current(ANNA) is None
+
+
+async def test_a_near_entry_is_not_served_past_the_tokens_expiry(cache, clock):
+    await cache.put(a_token(clock, life_s=0.5), [presented(clock)])
+    assert (await cache.find([presented(clock)[0]])).source == "near"
+    clock.advance(0.5)
+    assert await cache.find([presented(clock)[0]]) is None
+
+
+async def test_a_near_entry_does_not_outlive_a_presented_tokens_count(cache, clock):
+    await cache.put(a_token(clock), [presented(clock, counts_s=0.5)])
+    clock.advance(0.5)
+    assert await cache.find([presented(clock)[0]]) is None
+
+
+async def test_an_expired_token_is_not_cached(cache, clock):
+    await cache.put(a_token(clock, life_s=0), [presented(clock)])
+    assert await cache.current(ANNA) is None
+
+
+async def test_a_token_that_no_longer_counts_finds_nobody(cache, other, clock):
+    await cache.put(a_token(clock), [presented(clock, counts_s=60)])
+    clock.advance(60)
+    assert await other.find([presented(clock)[0]]) is None
+    assert await other.current(ANNA) is not None
+
+
+async def test_a_near_entry_lives_no_longer_than_it_says(cache, other, clock):
+    await cache.put(a_token(clock))
+    await other.block(ANNA, 1)
+    clock.advance(cache.near_life_s - 0.01)
+    assert (await cache.current(ANNA)).source == "near"
+    clock.advance(0.01)
+    assert await cache.current(ANNA) is None
+
+
+# --- Generations and blocks -----------------------------------------------------------------------------
+
+
+async def test_an_older_generation_does_not_replace_a_newer_one(cache, other, clock):
+    await cache.put(a_token(clock, generation=2))
+    await other.put(a_token(clock, generation=1))
+    for asked in (cache, other):
+        assert (await asked.current(ANNA)).current.generation == 2
+
+
+async def test_the_same_generation_may_be_written_again(cache, other, clock):
+    vouched = a_token(clock)
+    await cache.put(vouched)
+    vouched = replace(vouched, binding=replace(vouched.binding, vouched_at=clock() + timedelta(seconds=5)))
+    await cache.put(vouched)
+    assert (await other.current(ANNA)).current == vouched
+
+
+async def test_the_process_that_stored_a_generation_serves_it_at_once(cache, clock):
+    await cache.put(a_token(clock, generation=1))
+    await cache.put(a_token(clock, generation=2))
+    assert (await cache.current(ANNA)).current.generation == 2
+
+
+async def test_a_block_drops_the_answer_and_says_that_it_did(cache, other, clock):
+    await cache.put(a_token(clock), [presented(clock)])
+    assert await cache.block(ANNA, 1) is True
+    for asked in (cache, other):
+        assert await asked.find([presented(clock)[0]]) is None
+        assert await asked.current(ANNA) is None
+
+
+@pytest.mark.parametrize("generation", [4, 5])
+async def test_a_block_refuses_its_generation_and_older_ones(cache, other, clock, generation):
+    await cache.block(ANNA, 5)
+    clock.advance(2)
+    for process in (cache, other):
+        await process.put(a_token(clock, generation=generation), [presented(clock, generation=generation)])
+    assert await cache.current(ANNA) is None
+    assert await other.current(ANNA) is None
+
+
+async def test_a_block_lets_newer_generations_through(cache, other, clock):
+    await cache.block(ANNA, 5)
+    await cache.put(a_token(clock, generation=6))
+    assert (await other.current(ANNA)).current.generation == 6
+
+
+async def test_a_block_refuses_older_generations_behind_a_newer_one_too(cache, other, clock):
+    await cache.block(ANNA, 5)
+    await cache.put(a_token(clock, generation=6, life_s=60))
+    clock.advance(60)
+    await other.put(a_token(clock, generation=5))
+    assert await other.current(ANNA) is None
+
+
+async def test_an_older_block_does_not_loosen_a_newer_one(cache, other, clock):
+    await cache.block(ANNA, 5)
+    await other.block(ANNA, 3)
+    clock.advance(2)
+    await other.put(a_token(clock, generation=5))
+    assert await other.current(ANNA) is None
+
+
+async def test_reopening_lifts_a_block_on_exactly_this_generation(cache, other, clock):
+    await cache.block(ANNA, 5)
+    clock.advance(2)
+    await other.put(a_token(clock, generation=5), reopen=True)
+    for asked in (cache, other):
+        assert (await asked.current(ANNA)).current.generation == 5
+
+
+@pytest.mark.parametrize("generation", [4, 3])
+async def test_reopening_an_older_generation_lifts_nothing(cache, other, clock, generation):
+    await cache.block(ANNA, 5)
+    await cache.put(a_token(clock, generation=generation), reopen=True)
+    await other.put(a_token(clock, generation=5))
+    assert await cache.current(ANNA) is None
+    assert await other.current(ANNA) is None
+
+
+async def test_a_reopened_generation_leaves_older_ones_refused(cache, other, clock):
+    await cache.block(ANNA, 5)
+    await cache.put(a_token(clock, generation=5, life_s=60), reopen=True)
+    clock.advance(60)
+    await other.put(a_token(clock, generation=4))
+    assert await other.current(ANNA) is None
+
+
+async def test_a_block_touches_nobody_else(cache, other, clock):
+    await cache.put(a_token(clock, key=BERT))
+    await cache.block(ANNA, 1)
+    assert (await other.current(BERT)).current.key == BERT
+
+
+async def test_forgetting_refuses_every_generation_up_to_now(cache, other, clock):
+    now_ms = int(clock().timestamp() * 1000)
+    await cache.put(a_token(clock, generation=now_ms))
+    assert await cache.forget(ANNA) is True
+    clock.advance(2)
+    await other.put(a_token(clock, generation=now_ms))
+    assert await other.current(ANNA) is None
+    await other.put(a_token(clock, generation=now_ms + 1))
+    assert (await cache.current(ANNA)).current.generation == now_ms + 1
+
+
+@pytest.mark.parametrize("end", ["block", "forget"])
+async def test_what_was_known_of_tokens_before_a_block_is_gone_for_good(cache, other, clock, end):
+    old = presented(clock, generation=1)
+    await cache.put(a_token(clock, generation=1), [old])
+    await (cache.block(ANNA, 1) if end == "block" else cache.forget(ANNA))
+    later = int(clock().timestamp() * 1000) + 1
+    await cache.put(a_token(clock, generation=later), [presented(clock, generation=later)])
+    for asked in (cache, other):
+        assert await asked.find([old[0]]) is None
+        assert await asked.current(ANNA) is not None
+
+
+# --- Confirmations --------------------------------------------------------------------------------------
+
+
+async def test_a_confirmation_is_known_to_every_process(cache, other):
+    await cache.note_confirmed(ANNA, 5, 30)
+    assert await other.recently_confirmed(ANNA, 5)
+    assert await cache.recently_confirmed(ANNA, 5)
+
+
+@pytest.mark.parametrize(("key", "generation"), [(ANNA, 4), (ANNA, 6), (BERT, 5)])
+async def test_a_confirmation_is_for_one_generation_of_one_user(cache, key, generation):
+    await cache.note_confirmed(ANNA, 5, 30)
+    assert not await cache.recently_confirmed(key, generation)
+
+
+async def test_a_block_ends_a_confirmation(cache, other):
+    await cache.note_confirmed(ANNA, 5, 30)
+    await other.block(ANNA, 5)
+    assert not await cache.recently_confirmed(ANNA, 5)
+
+
+async def test_a_confirmation_for_no_time_is_none(cache):
+    await cache.note_confirmed(ANNA, 5, 0)
+    assert not await cache.recently_confirmed(ANNA, 5)

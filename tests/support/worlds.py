@@ -1,0 +1,62 @@
+"""Two worlds in which the same promises hold: real Valkey, and memory. Each makes ports of new processes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from service.adapters.cache import RedisCache
+from service.adapters.lease import RedisLeases
+from service.adapters.redis_link import RedisLink
+from service.adapters.vault import Vault
+from tests.support.cached import Notes, StoppedClock
+from tests.support.memory import MemoryCache, MemoryLeases, MemoryStore
+
+
+def real_clock():
+    return datetime.now(UTC)
+
+
+class RedisWorld:
+    """Processes that share one Valkey; each port gets a link of its own."""
+
+    def __init__(self, url):
+        self.url = url
+        self.clock = StoppedClock()
+        self.notes = Notes()
+        self._open = []
+
+    def link(self, **options):
+        link = RedisLink(self.url, self.notes, **options)
+        self._open.append(link)
+        return link
+
+    def cache(self, link=None, vault=None):
+        link = link or self.link()
+        vault = vault or Vault([("k1", b"k" * 32)])
+        cache = RedisCache(link, vault, self.notes, self.clock, monotonic=self.clock.monotonic)
+        self._open.insert(0, cache)
+        return cache
+
+    def leases(self, ttl_s=20.0, link=None):
+        return RedisLeases(link or self.link(), self.notes, ttl_s=ttl_s)
+
+    async def aclose(self):
+        for part in self._open:
+            await part.aclose()
+
+
+class MemoryWorld:
+    """Processes that share a store in memory."""
+
+    def __init__(self):
+        self.clock = StoppedClock()
+        self.store = MemoryStore()
+
+    def cache(self):
+        return MemoryCache(self.store, self.clock)
+
+    def leases(self, ttl_s=20.0):
+        return MemoryLeases(self.store, real_clock, ttl_s=ttl_s)
+
+    async def aclose(self):
+        pass
