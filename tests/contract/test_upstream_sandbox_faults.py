@@ -23,7 +23,7 @@ from tests.support.calcom_platform import SECRET, platform
 
 ANN = Profile(email="ann@example.com", name="Ann")
 CONFIG = SandboxConfig(clients=(SandboxClient(id="cl1", secret=SECRET),))
-SHORT_S = 0.3
+SHORT_S = 0.6
 # Route of the stand-in, and how a user's id and pair are used to call it.
 CALLS = {
     "refresh": lambda provider, user, pair: provider.refresh(pair.refresh.secret),
