@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from service.broker.model import (
@@ -231,6 +231,29 @@ class UserStore(Protocol):
 
     async def forget(self, key: UserKey) -> bool:
         """Delete the user, the grant, every fingerprint and every event; False when there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """How a client's grants stand: by state, how many are due, the longest overdue (seconds)."""
+
+    users: dict[str, int]
+    due: int
+    overdue_s: float
+    expired_claims: int
+
+
+class Upkeep(Protocol):
+    """Housekeeping of what is stored; only the worker's tick calls it."""
+
+    async def gauges(self, client: str, now: datetime) -> Gauges:
+        """Count a client's grants."""
+
+    async def prepare_partitions(self, now: datetime) -> int:
+        """Make room for the lineage of the days to come; returns how many partitions were made."""
+
+    async def prune(self, now: datetime, events_kept: timedelta) -> int:
+        """Drop what stopped counting and events out of retention; returns how much is gone."""
 
 
 class Provider(Protocol):

@@ -26,6 +26,8 @@ MAY_IMPORT = {
     ],
     "service.api": ["service.api", "service.broker"],
     "worker": ["worker", "service.broker"],
+    # The two processes' own mains: settings and wiring meet the doors and the jobs here.
+    "worker.main": ["worker", "service.broker", "service.wiring", "service.settings"],
     "service.wiring": [f"service.{room}" for room in ("wiring", "broker", "adapters", *FOUNDATION)],
     **{f"service.{room}": [f"service.{lower}" for lower in ("broker", *FOUNDATION)] for room in FOUNDATION},
     "service": ["service", "worker", "sql"],

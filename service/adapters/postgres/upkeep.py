@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from service.broker.ports import Gauges
 
 if TYPE_CHECKING:
     from service.adapters.postgres.database import Connection, Database
@@ -25,16 +26,6 @@ _DUE = """
         count(*) FILTER (WHERE claim_owner IS NOT NULL) AS expired_claims
     FROM grants WHERE client = $1 AND due_at <= $2 AND state = 'LIVE'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Gauges:
-    """How a client's grants stand: by state, how many are due, the longest overdue (seconds)."""
-
-    users: dict[str, int]
-    due: int
-    overdue_s: float
-    expired_claims: int
 
 
 class PostgresUpkeep:

@@ -1,0 +1,19 @@
+"""The arq queue's own way to Redis: it blocks and retries as arq expects, apart from the request path."""
+
+from __future__ import annotations
+
+import orjson
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool
+
+NAME = "tb:arq"
+
+
+def open_queue(url: str) -> ArqRedis:
+    """Return an unconnected queue client; jobs travel as JSON and hold ids only."""
+    return ArqRedis(
+        pool_or_conn=ConnectionPool.from_url(url),
+        job_serializer=orjson.dumps,
+        job_deserializer=orjson.loads,
+        default_queue_name=NAME,
+    )

@@ -1,0 +1,113 @@
+"""The `token-broker` command: parses the command line and hands over to the room that does the work.
+
+Exit codes: 0 fine, 1 the work failed, 2 wrong usage or configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from service.settings import ConfigurationError, load_settings
+
+if TYPE_CHECKING:
+    from service.settings import Role, Settings
+
+FINE, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except ConfigurationError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return WRONG_USAGE
+    except KeyboardInterrupt:
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="token-broker",
+        description="Keeps the tokens of Cal.com managed users fresh. Settings come from the environment; "
+        "the README lists them.",
+    )
+    parser.add_argument("--version", action="version", version=version("token-broker"))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text, run in (
+        ("serve", "answer refresh requests and the app's own services", _serve),
+        ("work", "refresh tokens ahead of their expiry (the arq worker)", _work),
+        ("migrate", "bring the database's schema to this release, once, under a lock", _migrate),
+    ):
+        commands.add_parser(name, help=text, description=text.capitalize() + ".").set_defaults(run=run)
+    _add_development(commands)
+    return parser
+
+
+def _add_development(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Mount the commands of the sandbox, where it is installed with the package."""
+    try:
+        from sandbox import dev
+        from sandbox.calcom import cli as sandbox_cli
+    except ImportError:
+        return
+    for name, text, module in (
+        ("sandbox", "a strict Cal.com stand-in with fault switches, alone", sandbox_cli),
+        ("dev", "everything on embedded servers, with a demo page (what `make run` calls)", dev),
+    ):
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        module.add_arguments(command)
+        command.set_defaults(run=module.main)
+
+
+def _serve(_: argparse.Namespace) -> int:
+    from service.serving import serve
+
+    return _run("serve", serve)
+
+
+def _work(_: argparse.Namespace) -> int:
+    from worker.main import work
+
+    return _run("work", work)
+
+
+def _run(role: Role, command: Callable[[Settings, Any], Coroutine[Any, Any, None]]) -> int:
+    """Run a long-lived role on uvloop where there is one."""
+    import uvloop
+
+    from service.logs import configure_logs, keep_secret
+    from service.metrics import Telemetry
+
+    settings = load_settings(role=role)
+    configure_logs(settings.log_level, settings.log_format)
+    keep_secret(settings.sensitive_texts())
+    telemetry = Telemetry()
+    for warning in settings.warnings:
+        telemetry.note("settings.warning", reason=warning)
+    uvloop.run(command(settings, telemetry))
+    return FINE
+
+
+def _migrate(_: argparse.Namespace) -> int:
+    from sql.migrate import MigrationError, migrate
+
+    settings = load_settings(role="migrate")
+    try:
+        applied = asyncio.run(migrate(settings.database_url.value))
+    except MigrationError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
+    sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "nothing to apply\n")
+    return FINE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

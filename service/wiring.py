@@ -1,0 +1,233 @@
+"""Introduces the rooms to each other: builds the broker with its adapters from the settings.
+
+Used alike by the service and the worker; what only one of them needs is built there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from service.adapters.budget import RedisBudget
+from service.adapters.cache import RedisCache
+from service.adapters.lease import RedisLeases
+from service.adapters.postgres import (
+    Database,
+    DatabaseClock,
+    PostgresClaims,
+    PostgresGrants,
+    PostgresUpkeep,
+    PostgresUsers,
+)
+from service.adapters.postgres.rows import Rows
+from service.adapters.queue import NAME as QUEUE_NAME
+from service.adapters.queue import open_queue
+from service.adapters.redis_link import RedisLink
+from service.adapters.upstream import PROVIDER_KINDS, open_session
+from service.adapters.vault import FingerprintRing, Vault, key_id_of
+from service.adapters.wakeups import RedisWakeups
+from service.broker.answers import Answers
+from service.broker.circuits import Circuits
+from service.broker.confirmations import Confirmations
+from service.broker.creation import Creation
+from service.broker.errors import BrokerError
+from service.broker.grants import Grants
+from service.broker.policy import Terms
+from service.broker.ports import Ports
+from service.broker.refresh import Refresh
+from service.broker.sweeps import Sweeps
+from service.broker.users import Users
+from service.logs import keep_secret
+
+if TYPE_CHECKING:
+    from service.broker.ports import Observer, Provider
+    from service.secrets import Secret
+    from service.settings import Settings
+
+__all__ = ["QUEUE_NAME", "Broker", "open_broker", "open_queue", "terms_of"]
+
+_FLUSH_EVERY_S = 0.5
+_MEASURE_EVERY_S = 30.0
+_RECHECK_EVERY_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Everything a process needs: the use cases, and what its doors and jobs watch over."""
+
+    answers: Answers
+    users: Users
+    sweeps: Sweeps
+    refresh: Refresh
+    confirmations: Confirmations
+    creation: Creation
+    upkeep: PostgresUpkeep
+    database: Database
+    redis: RedisLink
+    clock: DatabaseClock
+    clients: tuple[str, ...]
+
+    async def drain(self, timeout_s: float) -> int:
+        """Let running flights end and write what is pending, before anything is closed.
+
+        Returns how many flights had not ended after `timeout_s` seconds.
+        """
+        ends_at = asyncio.get_running_loop().time() + timeout_s
+        left = 0
+        for room in (self.refresh, self.confirmations, self.creation):
+            left += await room.drain(max(0.0, ends_at - asyncio.get_running_loop().time()))
+        with suppress(BrokerError):
+            await self.answers.uses.flush()
+        return left
+
+
+def terms_of(settings: Settings) -> Terms:
+    """Return the durations the broker decides by."""
+    return Terms(
+        refresh_margin=settings.refresh_margin,
+        min_life=settings.min_life,
+        access_token_lifetime=settings.access_token_lifetime,
+        superseded_window=settings.superseded_window,
+        binding_idle=settings.binding_idle,
+        binding_absolute=settings.binding_absolute,
+        ahead_all=settings.ahead == "all",
+        upstream_timeout=settings.upstream_timeout,
+        database_timeout=settings.database_timeout,
+        claim_deadline=settings.claim_deadline,
+        user_rotations_per_s=settings.user_rotations.per_second if settings.user_rotations else 0.0,
+    )
+
+
+@asynccontextmanager
+async def open_broker(settings: Settings, observer: Observer) -> AsyncIterator[Broker]:
+    """Build the broker and keep it going; everything is closed in reverse at the end."""
+    async with AsyncExitStack() as stack:
+        database = Database(
+            settings.database_url.value, observer, timeout_s=settings.database_timeout.total_seconds()
+        )
+        await database.start()
+        stack.push_async_callback(database.aclose)
+        clock = DatabaseClock(database)
+        redis = RedisLink(settings.redis_url.value, observer)
+        stack.push_async_callback(redis.aclose)
+        ports = await _ports(settings, observer, stack, database, clock, redis)
+        broker = _use_cases(settings, ports, database, clock, redis)
+        await _keep_going(settings, broker, observer, stack)
+        yield broker
+
+
+async def _ports(
+    settings: Settings,
+    observer: Observer,
+    stack: AsyncExitStack,
+    database: Database,
+    clock: DatabaseClock,
+    redis: RedisLink,
+) -> Ports:
+    vault = Vault(settings.encryption_keys.value)
+    settings.encryption_keys.follow(vault.reload)
+    fingerprints = FingerprintRing(settings.fingerprint_keys.value)
+    settings.fingerprint_keys.follow(fingerprints.reload)
+    rows = Rows(vault, settings.claim_deadline, key_id_of)
+    wakeups = RedisWakeups(redis, observer)
+    await wakeups.start()
+    stack.push_async_callback(wakeups.aclose)
+    windows = {"claim_deadline": settings.claim_deadline, "distrust_window": settings.distrust_window}
+    return Ports(
+        claims=PostgresClaims(database, rows, fingerprints, **windows),
+        grants=PostgresGrants(database, rows, distrust_window=settings.distrust_window),
+        users=PostgresUsers(database, rows, fingerprints, **windows),
+        providers=await _providers(settings, observer, stack),
+        cache=RedisCache(redis, vault, observer, clock),
+        leases=RedisLeases(redis, observer, ttl_s=settings.lease_ttl.total_seconds()),
+        wakeups=wakeups,
+        budget=RedisBudget(redis, {c.name: c.rate.per_second for c in settings.clients}, observer),
+        fingerprints=fingerprints,
+        observer=observer,
+        clock=clock,
+        roll=random.random,
+        owner=f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}",
+    )
+
+
+async def _providers(settings: Settings, observer: Observer, stack: AsyncExitStack) -> dict[str, Provider]:
+    session = open_session()
+    stack.push_async_callback(session.close)
+    timeout_s = settings.upstream_timeout.total_seconds()
+    return {
+        client.name: PROVIDER_KINDS[client.kind](
+            session, client.api_url, client.id, partial(_now, client.secret), timeout_s, observer, client.name
+        )
+        for client in settings.clients
+    }
+
+
+def _now(secret: Secret[str]) -> str:
+    return secret.value
+
+
+def _use_cases(
+    settings: Settings, ports: Ports, database: Database, clock: DatabaseClock, redis: RedisLink
+) -> Broker:
+    terms = terms_of(settings)
+    circuits = Circuits(ports.providers, ports.observer, ports.clock)
+    refresh = Refresh(ports, terms, circuits)
+    confirmations = Confirmations(ports)
+    grants = Grants(ports, terms, refresh)
+    creation = Creation(ports, terms, circuits)
+    return Broker(
+        answers=Answers(ports, terms, refresh, confirmations, grants),
+        users=Users(ports, terms, circuits, creation, grants),
+        sweeps=Sweeps(ports, terms, refresh, confirmations, circuits),
+        refresh=refresh,
+        confirmations=confirmations,
+        creation=creation,
+        upkeep=PostgresUpkeep(database),
+        database=database,
+        redis=redis,
+        clock=clock,
+        clients=tuple(ports.providers),
+    )
+
+
+async def _keep_going(settings: Settings, broker: Broker, observer: Observer, stack: AsyncExitStack) -> None:
+    """Start what runs beside the requests: the clock's measure, uses written behind, secret files."""
+
+    async def recheck() -> None:
+        def complain(name: str, reason: str) -> None:
+            observer.note("secret.kept", name=name, reason=reason)
+
+        for name in settings.recheck_secrets(complain):
+            keep_secret(settings.sensitive_texts())
+            observer.note("secret.replaced", name=name)
+
+    with suppress(BrokerError):
+        await broker.clock.measure()
+    for every_s, run in (
+        (_FLUSH_EVERY_S, broker.answers.uses.flush),
+        (_MEASURE_EVERY_S, broker.clock.measure),
+        (_RECHECK_EVERY_S, recheck),
+    ):
+        task = asyncio.create_task(_every(every_s, run))
+        stack.push_async_callback(_stop, task)
+
+
+async def _every(seconds: float, run: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        with suppress(BrokerError):
+            await run()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,74 @@
+"""The worker's jobs, each a few lines around a use case. Never raises for what a tick may meet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from service.broker.errors import BrokerError
+
+if TYPE_CHECKING:
+    from service.broker.ports import Clock, Observer, Upkeep
+    from service.broker.sweeps import Sweeps
+
+MOST_AT_A_SWEEP = 500
+EVENTS_KEPT = timedelta(days=90)
+
+
+class Jobs:
+    """What arq calls; one sweep a client at a time in this process."""
+
+    def __init__(
+        self, sweeps: Sweeps, upkeep: Upkeep, clients: tuple[str, ...], clock: Clock, observer: Observer
+    ) -> None:
+        self._sweeps = sweeps
+        self._upkeep = upkeep
+        self._clients = clients
+        self._clock = clock
+        self._observer = observer
+        self._sweeping: set[str] = set()
+
+    async def sweep(self, _: dict[Any, Any]) -> None:
+        """Work on what is due, for every client at once; clients do not wait for each other."""
+        await asyncio.gather(*(self._sweep(client) for client in self._clients))
+
+    async def upkeep(self, _: dict[Any, Any]) -> None:
+        """Prepare and drop partitions, prune events, and count what stands in the tables."""
+        try:
+            now = self._clock()
+            await self._upkeep.prepare_partitions(now)
+            await self._upkeep.prune(now, EVENTS_KEPT)
+            for client in self._clients:
+                gauges = await self._upkeep.gauges(client, now)
+                self._observer.note(
+                    "gauges",
+                    client=client,
+                    users=gauges.users,
+                    due=gauges.due,
+                    overdue_s=gauges.overdue_s,
+                    expired_claims=gauges.expired_claims,
+                )
+        except BrokerError as error:
+            self._observer.note("worker.upkeep_failed", reason=error.code)
+
+    async def _sweep(self, client: str) -> None:
+        if client in self._sweeping:
+            return
+        self._sweeping.add(client)
+        started = time.monotonic()
+        try:
+            swept = await self._sweeps.sweep(client, MOST_AT_A_SWEEP)
+        except BrokerError as error:
+            self._observer.note("worker.sweep_failed", client=client, reason=error.code)
+            return
+        finally:
+            self._sweeping.discard(client)
+        self._observer.note(
+            "worker.sweep",
+            client=client,
+            claimed=swept.claimed,
+            parked=swept.parked,
+            seconds=time.monotonic() - started,
+        )

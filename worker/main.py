@@ -1,0 +1,115 @@
+"""Runs arq for as long as the process is wanted: arq itself ends when Redis goes away, this does not.
+
+SIGTERM: no new tick is taken, running flights end, then the pools close.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from arq import cron
+from arq.worker import Worker
+from redis.exceptions import RedisError
+
+from service.wiring import QUEUE_NAME, open_broker, open_queue
+from worker.jobs import Jobs
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from arq.cron import CronJob
+
+    from service.broker.ports import Observer
+    from service.settings import Settings
+
+_LONGEST_TICK_S = 5
+_TICKS_A_LIFETIME = 360
+_AGAIN_S = 1.0
+_AGAIN_AT_MOST_S = 10.0
+_JOB_TIMEOUT_S = 300
+
+
+def tick_s(lifetime: timedelta) -> int:
+    """Return how many seconds lie between sweeps: 5, less where tokens are short-lived."""
+    return max(1, min(_LONGEST_TICK_S, int(lifetime.total_seconds() / _TICKS_A_LIFETIME)))
+
+
+async def work(settings: Settings, observer: Observer, stop: asyncio.Event | None = None) -> None:
+    """Work until SIGTERM or SIGINT, or until `stop` is set."""
+    stop = stop or _on_signals()
+    async with open_broker(settings, observer) as broker:
+        jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer)
+        await jobs.upkeep({})
+        runner = asyncio.create_task(_run(settings, jobs, observer, stop))
+        await stop.wait()
+        await runner
+        left = await broker.drain(settings.drain.total_seconds())
+        observer.note("worker.stopped", unfinished=left)
+
+
+async def _run(settings: Settings, jobs: Jobs, observer: Observer, stop: asyncio.Event) -> None:
+    """Run arq, again and again while Redis comes and goes."""
+    again_s = _AGAIN_S
+    while not stop.is_set():
+        worker = Worker(**_options(settings, jobs))
+        main = asyncio.create_task(worker.main())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        failed = await _end(worker, main)
+        if failed is None:
+            return
+        observer.note("worker.restarted", reason=type(failed).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), again_s)
+        again_s = min(again_s * 2, _AGAIN_AT_MOST_S)
+
+
+async def _end(worker: Worker, main: asyncio.Task[None]) -> BaseException | None:
+    """Let the jobs at work end, close arq, and return what made it stop if we did not."""
+    worker.allow_pick_jobs = False
+    failed = main.exception() if main.done() and not main.cancelled() else None
+    if worker.tasks:
+        await asyncio.wait(set(worker.tasks.values()))
+    main.cancel()
+    with suppress(asyncio.CancelledError, RedisError, OSError):
+        await main
+    with suppress(asyncio.CancelledError, RedisError, OSError):
+        await worker.close()
+    return failed
+
+
+def _options(settings: Settings, jobs: Jobs) -> dict[str, Any]:
+    every = set(range(0, 60, tick_s(settings.access_token_lifetime)))
+    once: dict[str, Any] = {"keep_result": 0, "max_tries": 1, "timeout": _JOB_TIMEOUT_S}
+    # arq's type for a job wants more than a bound method shows; it calls it with the context alone.
+    sweep, upkeep = cast("Any", jobs.sweep), cast("Any", jobs.upkeep)
+    crons: list[CronJob] = [
+        cron(sweep, name="sweep", second=every, **once),
+        cron(upkeep, name="upkeep", second=30, **once),
+    ]
+    return {
+        "functions": [],
+        "cron_jobs": crons,
+        "redis_pool": open_queue(settings.redis_url.value),
+        "queue_name": QUEUE_NAME,
+        "handle_signals": False,
+        "job_completion_wait": int(settings.drain.total_seconds()),
+        "keep_result": 0,
+        "max_tries": 1,
+        "max_jobs": 20,
+        "poll_delay": 0.25,
+        "log_results": False,
+        "health_check_interval": 60,
+    }
+
+
+def _on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
