@@ -1,0 +1,134 @@
+"""Admits the app's services: which key, what it may do, for which client, about which user.
+
+Keys are compared by their SHA-256 and in constant time. The user's id is taken from the path as it was
+sent and decoded once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
+
+from pydantic import BaseModel
+
+from service.api.answer import Answer
+from service.api.bearer import parse_bearer
+from service.api.body import as_model, read_model, read_object
+from service.api.doors import ApiKey, ClientDoor
+from service.api.errors import BearerMalformed, BearerMissing, KeyMissing, KeyUnknown, ScopeMissing
+from service.api.fields import check_user_id
+from service.api.queries import read_query
+from service.api.routes import Call, Handler, Operation
+from service.broker.errors import Invalid, UserUnknown
+from service.broker.model import UserKey
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One admitted request of a service."""
+
+    call: Call
+    caller: ApiKey
+    client: ClientDoor
+    query: Any
+    """The operation's query model, checked."""
+
+    @property
+    def user(self) -> UserKey:
+        """The user in the path; UserUnknown when it cannot be a user's id."""
+        return self.about(_decoded_id(self.call.raw_id))
+
+    def about(self, user_id: str) -> UserKey:
+        """Return the key of this client's user, and note it for the log."""
+        self.call.key = UserKey(self.client.name, user_id)
+        return self.call.key
+
+    def require(self, scope: str) -> None:
+        """Refuse a caller that lacks the scope."""
+        _require(self.caller, (scope,))
+
+    async def body(self, model: type[M]) -> M:
+        """Return the body as this model."""
+        return await read_model(self.call.request, model, self._context)
+
+    async def raw_body(self) -> dict[str, Any]:
+        """Return the body as it was parsed, for those that may be of several models."""
+        return await read_object(self.call.request)
+
+    def as_model(self, value: dict[str, Any], model: type[M]) -> M:
+        """Check a parsed body against the model."""
+        return as_model(value, model, self._context)
+
+    @property
+    def _context(self) -> dict[str, object]:
+        return {"email_suffix": self.client.email_suffix}
+
+
+Served = Callable[[Ask], Awaitable[Answer]]
+
+
+class Admission:
+    """Knows the keys and the clients."""
+
+    def __init__(self, keys: Callable[[], Sequence[ApiKey]], clients: Sequence[ClientDoor]) -> None:
+        self._keys = keys
+        self._clients = {client.name: client for client in clients}
+
+    def guard(self, operation: Operation, served: Served) -> Handler:
+        """Return a handler that lets `served` see admitted requests only."""
+
+        async def handle(call: Call) -> Answer:
+            caller = self._caller(call)
+            _require(caller, operation.scopes)
+            query = read_query(call.query, operation.query)
+            return await served(Ask(call, caller, self._client(caller, query.client), query))
+
+        return handle
+
+    def _caller(self, call: Call) -> ApiKey:
+        try:
+            presented = parse_bearer(call.request.headers, call.query)
+        except BearerMissing:
+            raise KeyMissing from None
+        except BearerMalformed:
+            raise KeyUnknown from None
+        digest = hashlib.sha256(presented.encode("ascii")).digest()
+        matching = [key for key in self._keys() if hmac.compare_digest(key.digest, digest)]
+        if not matching:
+            raise KeyUnknown
+        return matching[0]
+
+    def _client(self, caller: ApiKey, name: str | None) -> ClientDoor:
+        if name is None:
+            return self._only_client(caller)
+        client = self._clients.get(name)
+        if client is None:
+            raise Invalid(fields={"client": "names no OAuth client that is configured here"})
+        if caller.clients is not None and name not in caller.clients:
+            # To this caller, another client's users do not exist.
+            raise UserUnknown
+        return client
+
+    def _only_client(self, caller: ApiKey) -> ClientDoor:
+        within = [c for c in self._clients.values() if caller.clients is None or c.name in caller.clients]
+        if len(within) != 1:
+            raise Invalid(fields={"client": "is required: there are several OAuth clients"})
+        return within[0]
+
+
+def _require(caller: ApiKey, scopes: Sequence[str]) -> None:
+    if not caller.scopes.intersection(scopes):
+        raise ScopeMissing(f"The API key may not do that: it needs the scope {' or '.join(scopes)}.")
+
+
+def _decoded_id(raw: str) -> str:
+    try:
+        return check_user_id(unquote_to_bytes(raw.encode("ascii")).decode("ascii"))
+    except ValueError:
+        raise UserUnknown from None

@@ -1,0 +1,75 @@
+"""What the doors are given: use cases, who may come in, and how long anybody waits.
+
+Plain values only: where they come from is none of a door's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.api.peers import Network
+from service.api.usecases import Answers, Readiness, Users
+from service.broker.ports import Observer
+
+
+class ApiKey(Protocol):
+    """A caller of the internal listener; `clients` is None when it may act for all of them."""
+
+    @property
+    def name(self) -> str:
+        """Return the caller's name."""
+
+    @property
+    def digest(self) -> bytes:
+        """Return the SHA-256 of its key."""
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """Return what it may do."""
+
+    @property
+    def clients(self) -> frozenset[str] | None:
+        """Return the names of the clients it may act for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientDoor:
+    """What the doors know of an OAuth client.
+
+    `origins` are the browser origins that may refresh its users' tokens; `email_suffix` is how many
+    characters upstream appends to the local part of an address (Cal.com: a plus and the client id).
+    """
+
+    name: str
+    origins: frozenset[str] = frozenset()
+    email_suffix: int = 0
+
+
+def ignore_id(_: str) -> None:
+    """Do nothing with a request's id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """Everything the service's three listeners need.
+
+    `api_keys` is asked at every request, so that a mounted file may change. `enter_request` is called
+    with each request's id in the request's own context, so that log lines can carry it.
+    """
+
+    answers: Answers
+    users: Users
+    observer: Observer
+    readiness: Readiness
+    render_metrics: Callable[[], bytes]
+    clients: Sequence[ClientDoor]
+    api_keys: Callable[[], Sequence[ApiKey]]
+    public_path: str = "/refresh"
+    allowed_origins: frozenset[str] = frozenset()
+    trusted_proxies: Sequence[Network] = ()
+    address_failures_per_minute: float = 20
+    answer_timeout_s: float = 8
+    public_answer_timeout_s: float = 35
+    enter_request: Callable[[str], object] = ignore_id

@@ -1,0 +1,132 @@
+"""The outermost frame of every listener: whatever happens inside, a well-formed answer leaves.
+
+Gives every request an id, every error a body, every answer its headers and every outcome one event.
+The trace of an unexpected error goes to the observer as names and lines, never with its message.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import PurePath
+from traceback import extract_tb
+from typing import cast
+
+from aiohttp import web
+
+from service.api.answer import Answer, Reply
+from service.api.errors import Internal, Malformed, problem
+from service.api.routes import Call, Router
+from service.api.usecases import Readiness
+from service.broker.errors import BrokerError
+from service.broker.ports import Observer
+
+UNPARSABLE = "unparsable"
+TRACE_DEPTH = 6
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def open_to_all(_: Call) -> None:
+    """Let every request in: the gate of listeners that no browser reaches."""
+
+
+class Frame:
+    """Answers the requests of one listener.
+
+    `gate` may refuse a request before it is routed, and says in the call which headers its answer
+    needs. `enter_request` is called with the request's id in the request's own context.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        observer: Observer,
+        readiness: Readiness,
+        *,
+        enter_request: Callable[[str], object],
+        gate: Callable[[Call], None] = open_to_all,
+        empty_token: bool = False,
+    ) -> None:
+        self._router = router
+        self._observer = observer
+        self._readiness = readiness
+        self._enter_request = enter_request
+        self._gate = gate
+        self._empty_token = empty_token
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer the request."""
+        started = time.perf_counter()
+        request_id = _request_id(request)
+        self._enter_request(request_id)
+        call = Call(request)
+        try:
+            answer = await self._answer(call)
+        except BrokerError as error:
+            answer = self.problem(error)
+        except Exception as error:  # noqa: BLE001 - the last resort: an answer must leave
+            answer = self.failed(error)
+        headers = b"X-Request-Id: %s\r\n%s" % (request_id.encode("ascii"), call.sharing)
+        reply = Reply(answer, request, headers, close=self._readiness.draining)
+        self._observer.note(
+            "request.done",
+            call.key,
+            route=call.route,
+            method=request.method,
+            status=answer.status,
+            seconds=time.perf_counter() - started,
+            request_id=request_id,
+        )
+        # Reply has what aiohttp's protocol uses of a response; its annotations ask for the class.
+        return cast("web.StreamResponse", reply)
+
+    async def _answer(self, call: Call) -> Answer:
+        path, _, call.query = call.request.raw_path.partition("?")
+        if not path.startswith("/"):
+            # A target that names a host would let the caller choose which host this claims to be.
+            raise Malformed("The request target must be a path.")
+        self._gate(call)
+        handler = self._router.find(call, path)
+        return await handler(call)
+
+    def problem(self, error: BrokerError) -> Answer:
+        """Return the answer to an expected error."""
+        return problem(error, empty_token=self._empty_token)
+
+    def failed(self, error: BaseException) -> Answer:
+        """Note where an unexpected error came from, and return the answer that says nothing of it."""
+        self._observer.note("request.failed", error=type(error).__name__, at=_places(error))
+        return self.problem(Internal())
+
+    def unparsable(self, request: web.BaseRequest, error: BaseException | None) -> Reply:
+        """Return the constant answer to what was no HTTP, and count it without a word of it."""
+        answer = self.problem(Malformed("The request is not well-formed HTTP, or a part of it is too long."))
+        self._observer.note(
+            "request.done",
+            route=UNPARSABLE,
+            status=answer.status,
+            seconds=0.0,
+            request_id=_new_id(),
+            reason=type(error).__name__,
+        )
+        return Reply(answer, request, b"", close=True)
+
+
+def _request_id(request: web.BaseRequest) -> str:
+    given = request.headers.get("X-Request-Id")
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given
+    return _new_id()
+
+
+def _new_id() -> str:
+    return os.urandom(8).hex()
+
+
+def _places(error: BaseException) -> str:
+    """Return the innermost places of a trace; code only, so that no value is among them."""
+    frames = reversed(extract_tb(error.__traceback__)[-TRACE_DEPTH:])
+    return " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames)

@@ -1,0 +1,63 @@
+"""The listener for those who watch over the process: alive, ready, figures. Never a token.
+
+Works for the service and the worker alike and knows nothing of either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import orjson
+
+from service.api.answer import Answer
+from service.api.routes import Call, Route
+from service.api.usecases import Readiness
+
+LOOK_S = 2.0
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def healthz(_: Call) -> Answer:
+    """Tell that the process lives; depends on nothing else."""
+    return Answer(200, b'{"status":"ok"}')
+
+
+class ObserveDoor:
+    """The routes of the observing listener."""
+
+    def __init__(self, readiness: Readiness, render_metrics: Callable[[], bytes]) -> None:
+        self._readiness = readiness
+        self._render_metrics = render_metrics
+
+    def routes(self) -> list[Route]:
+        """Return the listener's routes."""
+        return [
+            Route("GET", "/healthz", healthz),
+            Route("HEAD", "/healthz", healthz),
+            Route("GET", "/readyz", self.readyz),
+            Route("HEAD", "/readyz", self.readyz),
+            Route("GET", "/metrics", self.metrics),
+        ]
+
+    async def readyz(self, _: Call) -> Answer:
+        """Tell whether to send requests here: also without a dependency, but not while draining."""
+        dependencies = await self._look()
+        body = {"status": self._word(dependencies), "dependencies": dependencies}
+        return Answer(503 if self._readiness.draining else 200, orjson.dumps(body))
+
+    async def _look(self) -> Mapping[str, str]:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return await self._readiness.dependencies()
+        except TimeoutError:
+            return {"all": "unknown"}
+
+    def _word(self, dependencies: Mapping[str, str]) -> str:
+        if self._readiness.draining:
+            return "draining"
+        return "ready" if all(state == "up" for state in dependencies.values()) else "degraded"
+
+    async def metrics(self, _: Call) -> Answer:
+        """Render the figures, in a thread: those of several processes are read from files."""
+        return Answer(200, await asyncio.to_thread(self._render_metrics), content_type=METRICS_TYPE)

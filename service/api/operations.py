@@ -1,0 +1,93 @@
+"""Every call of the internal listener as it is described, and what admits a caller to it.
+
+Data only: the handlers stand in `internal`, the description is made in `openapi`.
+"""
+
+from __future__ import annotations
+
+from service.api.queries import EnrolQuery, EventsQuery, PageQuery, TokenQuery
+from service.api.routes import Operation
+from service.api.schemas import NewUser, Nothing, PairToEnrol, ProfileToChange, RefreshAsked, UserToRecover
+from service.api.views import EventsView, ServiceToken, UsersPage, UserView
+
+READS, WRITES, TOKENS = ("users:read",), ("users:write",), ("tokens:read",)
+
+UNAVAILABLE = ("upstream_unavailable", "storage_unavailable", "refresh_in_progress")
+MISSING = ("user_unknown",)
+UNUSABLE = ("user_unknown", "grant_dead", "grant_paused")
+
+_USER = ("The user and the state of its pair", UserView)
+_TOKEN = ("A token that works", ServiceToken)
+
+CREATE = Operation(
+    "Create a managed user upstream and keep its pair; the same call again finds the same user",
+    {201: ("The user was created", UserView), 200: ("The user was already created by this call", UserView)},
+    WRITES,
+    body=(NewUser,),
+    errors=("conflict", "exists_upstream", "grant_paused", "too_many_requests", *UNAVAILABLE),
+)
+PAGE = Operation(
+    "List users with the state of their pairs",
+    {200: ("A page of users", UsersPage)},
+    READS,
+    query=PageQuery,
+    errors=UNAVAILABLE,
+)
+READ = Operation(
+    "Show one user and the state of its pair", {200: _USER}, READS, errors=(*MISSING, *UNAVAILABLE)
+)
+CHANGE = Operation(
+    "Change a user's profile, upstream and here",
+    {200: _USER},
+    WRITES,
+    body=(ProfileToChange,),
+    errors=(*UNUSABLE, "conflict", *UNAVAILABLE),
+)
+DELETE = Operation(
+    "Delete a user upstream and here, with every token and fingerprint",
+    {204: ("The user is gone", None)},
+    WRITES,
+    errors=(*MISSING, *UNAVAILABLE),
+)
+ENROL = Operation(
+    "Enrol a pair that the app holds, or recover a user whose tokens were lost (scope admin)",
+    {200: _USER},
+    ("users:write", "admin"),
+    query=EnrolQuery,
+    body=(PairToEnrol, UserToRecover),
+    errors=(*UNUSABLE, "grant_live", "conflict", *UNAVAILABLE),
+)
+TOKEN = Operation(
+    "Hand out a user's access token",
+    {200: _TOKEN},
+    TOKENS,
+    query=TokenQuery,
+    errors=(*UNUSABLE, "min_ttl_too_long", "too_many_requests", *UNAVAILABLE),
+)
+REFRESH = Operation(
+    "Replace a token that upstream refused, or the pair as it is (force: scope users:write)",
+    {200: _TOKEN},
+    TOKENS,
+    body=(RefreshAsked,),
+    errors=(*UNUSABLE, "too_many_requests", *UNAVAILABLE),
+)
+REVOKE = Operation(
+    "Make every token handed out so far stop counting here, and have upstream kill it",
+    {200: _USER},
+    WRITES,
+    body=(Nothing,),
+    errors=(*UNUSABLE, *UNAVAILABLE),
+)
+PAUSE = Operation(
+    "Stop all work on a user", {200: _USER}, WRITES, body=(Nothing,), errors=(*UNUSABLE, *UNAVAILABLE)
+)
+RESUME = Operation(
+    "Take work on a user up again", {200: _USER}, WRITES, body=(Nothing,), errors=(*UNUSABLE, *UNAVAILABLE)
+)
+EVENTS = Operation(
+    "Show what happened to a user's grant, newest first",
+    {200: ("The events", EventsView)},
+    READS,
+    query=EventsQuery,
+    errors=(*MISSING, *UNAVAILABLE),
+)

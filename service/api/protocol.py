@@ -1,0 +1,104 @@
+"""aiohttp's connection handling, made safe for what strangers send.
+
+aiohttp writes a parser's error into its log and into the answer, and the error quotes the header it
+stumbled over: possibly a token. It also waits long for a head that trickles in. Nothing here knows
+what a request means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import cast
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+
+from service.api.body import MAX_BODY
+from service.api.frame import Frame
+
+HEAD_DEADLINE_S = 10.0
+KEEP_ALIVE_S = 75.0
+LINGER_S = 5.0
+
+
+class Connection(web.RequestHandler):
+    """One connection; its errors are counted, never quoted."""
+
+    __slots__ = ("_frame", "_head_timer")
+
+    def __init__(self, server: Server, frame: Frame, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=KEEP_ALIVE_S,
+            lingering_time=LINGER_S,
+            access_log=cast("logging.Logger", None),  # off: the frame notes every request itself
+            auto_decompress=False,
+        )
+        self._frame = frame
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; a head that is not complete in time ends the connection."""
+        before = self._request_count
+        try:
+            super().data_received(data)
+        except Exception as error:  # noqa: BLE001 - the loop would log it with its message
+            self._frame.failed(error)
+            self.force_close()
+            return
+        if self._request_count != before:
+            self._stop_timer()
+        elif self._head_timer is None and self._waiter is not None and not self._messages:
+            self._head_timer = self._loop.call_later(HEAD_DEADLINE_S, self.force_close)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the timer with the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,  # noqa: ARG002 - aiohttp's signature
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - the parser's words, which quote what was sent
+    ) -> web.StreamResponse:
+        """Answer what could not be parsed."""
+        return cast("web.StreamResponse", self._frame.unparsable(request, exc))
+
+    def log_exception(self, *args: object, **kw: object) -> None:  # noqa: ARG002 - aiohttp's signature
+        """Note where an error came from that reached the connection itself."""
+        error = kw.get("exc_info")
+        if isinstance(error, BaseException):
+            self._frame.failed(error)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class Server(web.Server):
+    """Makes a Connection of every connection to one listener."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__(frame, request_factory=_request)
+        self._frame = frame
+
+    def __call__(self) -> web.RequestHandler:
+        """Return the protocol of a new connection."""
+        return Connection(self, self._frame, asyncio.get_running_loop())
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: web.RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)

@@ -1,0 +1,107 @@
+"""The listener that browsers reach: a refused access token goes in, one that works comes out.
+
+The path of a good answer is short on purpose; nothing on it parses a body or builds a model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+
+import orjson
+
+from service.api.answer import OPEN, Answer
+from service.api.bearer import may_be_token, parse_bearer
+from service.api.cors import Origins, preflight, require_fetch
+from service.api.doors import Doors
+from service.api.errors import BearerMalformed
+from service.api.limits import AddressFailures
+from service.api.observe import healthz
+from service.api.peers import Peers
+from service.api.routes import Call, Handler, Operation, Route
+from service.api.views import FreshToken, Health
+from service.api.waits import ASK_AGAIN_S
+from service.broker.errors import GrantDead, GrantPaused, RefreshInProgress, TokenUnknown, UserUnknown
+from service.broker.model import CurrentToken
+
+_UNIDENTIFIED = (TokenUnknown, UserUnknown, GrantDead, GrantPaused)
+"""To a browser all of these are one thing, or a stolen token could be told from a made-up one."""
+
+_REFRESH = Operation(
+    "Exchange the access token you hold, refused or about to end, for one that works",
+    {200: ("A token that works, and when it ends", FreshToken)},
+    errors=(
+        "bearer_missing", "bearer_malformed", "token_unknown", "origin_refused", "session_mismatch",
+        "too_many_requests", "upstream_unavailable", "storage_unavailable", "refresh_in_progress",
+    ),
+)  # fmt: skip
+_PREFLIGHT = Operation(
+    "Ask whether a page's origin may ask (CORS)", {204: ("It may", None)}, errors=("origin_refused",)
+)
+_SCRIPT = Operation("Browser helper", {200: ("An ES module", None)}, media_type="text/javascript")
+_HEALTH = Operation("Tell that the process lives", {200: ("It lives", Health)})
+
+
+class PublicDoor:
+    """The routes of the public listener."""
+
+    def __init__(self, doors: Doors) -> None:
+        peers = Peers(doors.trusted_proxies)
+        self._answers = doors.answers
+        self._timeout_s = doors.public_answer_timeout_s
+        self._path = doors.public_path
+        self._peers = peers
+        self._failures = AddressFailures(doors.address_failures_per_minute)
+        self.origins = Origins(doors.allowed_origins, {c.name: c.origins for c in doors.clients}, peers)
+
+    def routes(self) -> list[Route]:
+        """Return the listener's routes."""
+        return [
+            Route("GET", self._path, self.refresh, _REFRESH),
+            Route("OPTIONS", self._path, preflight, _PREFLIGHT),
+            Route("GET", "/keep-fresh.js", _script("keep-fresh.js"), _SCRIPT),
+            Route("GET", "/use-fresh-token.js", _script("use-fresh-token.js"), _SCRIPT),
+            Route("GET", "/healthz", healthz, _HEALTH),
+            Route("HEAD", "/healthz", healthz),
+        ]
+
+    async def refresh(self, call: Call) -> Answer:
+        """Answer a browser that holds a token."""
+        require_fetch(call)
+        token = parse_bearer(call.request.headers, call.query)
+        if call.request.body_exists:
+            raise BearerMalformed(
+                "A refresh has no body: the token is presented in the Authorization header."
+            )
+        try:
+            current = await self._current(token)
+        except _UNIDENTIFIED as error:
+            raise self._failures.refusal(self._peers.address_of(call.request)) from error
+        call.key = current.key
+        self.origins.admit_to(current.key.client, call)
+        ends_at = round(current.expires_at.timestamp() * 1000)
+        return Answer(
+            200, orjson.dumps({"accessToken": current.access_token, "accessTokenExpiresAt": ends_at})
+        )
+
+    async def _current(self, token: str) -> CurrentToken:
+        """Ask the broker; a caller whose patience ends leaves, the refresh goes on."""
+        if not may_be_token(token):
+            raise TokenUnknown
+        try:
+            async with asyncio.timeout(self._timeout_s) as patience:
+                return await self._answers.for_browser(token)
+        except TimeoutError as error:
+            if not patience.expired():
+                raise
+            raise RefreshInProgress(retry_after_s=ASK_AGAIN_S) from error
+
+
+def _script(name: str) -> Handler:
+    """Return a handler that answers with a file of this package, read once."""
+    text = (resources.files("service.api") / "static" / name).read_bytes()
+
+    async def answer(_: Call) -> Answer:
+        return Answer(200, text, content_type="text/javascript; charset=utf-8", sharing=OPEN)
+
+    return answer

@@ -1,0 +1,87 @@
+"""The query strings that the internal listener accepts, as models: named, single, in the right form.
+
+An unknown or repeated parameter is refused like an unknown field of a body: it is a caller's mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BeforeValidator, Field
+
+from service.api.body import as_model
+from service.api.fields import CalUserId, Email, UserId
+from service.api.schemas import ABSENT, Body
+from service.broker.errors import Invalid
+
+MAX_PAGE = 200
+MAX_EVENTS = 500
+MAX_MIN_TTL_S = 604800
+
+Q = TypeVar("Q", bound="Query")
+
+
+def _reader(pattern: str, read: Callable[[str], object], words: str) -> BeforeValidator:
+    """Return a reader of text in a fixed form; Python's own conversions accept far more spellings."""
+    form = re.compile(pattern)
+
+    def convert(text: str) -> object:
+        if not form.fullmatch(text):
+            raise ValueError(words)
+        return read(text)
+
+    return BeforeValidator(convert)
+
+
+_WHOLE = _reader(r"0|[1-9][0-9]{0,9}", int, "must be a whole number")
+_SECONDS = _reader(r"[0-9]{1,6}(\.[0-9]{1,3})?", float, "must be a number of seconds")
+_FLAG = _reader(r"true|false", lambda text: text == "true", "must be true or false")
+
+
+class Query(Body):
+    """The parameters of any call: which OAuth client it is about, when there are several."""
+
+    client: str = ABSENT
+
+
+class EnrolQuery(Query):
+    """Whether a live pair may be replaced."""
+
+    replace: Annotated[bool, _FLAG] = False
+
+
+class TokenQuery(Query):
+    """How much life the token must have left, in seconds."""
+
+    min_ttl: Annotated[float, _SECONDS, Field(ge=0, le=MAX_MIN_TTL_S, alias="min_ttl")] = ABSENT
+
+
+class PageQuery(Query):
+    """Which users, and how many of them."""
+
+    cursor: UserId = ABSENT
+    limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_PAGE)] = 50
+    state: Literal["LIVE", "DEAD", "PAUSED"] = ABSENT
+    cal_user_id: Annotated[CalUserId, _WHOLE] = ABSENT
+    email: Email = ABSENT
+
+
+class EventsQuery(Query):
+    """How many events."""
+
+    limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_EVENTS)] = 50
+
+
+def read_query(raw: str, model: type[Q]) -> Q:
+    """Return the query string as this model; Invalid names every parameter that does not fit."""
+    pairs = parse_qsl(raw, keep_blank_values=True)
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        repeated = {name for name, _ in pairs if [other for other, _ in pairs].count(name) > 1}
+        raise Invalid(
+            fields={name[:64]: "stands more than once" for name in sorted(repeated) if name.isprintable()}
+        )
+    return as_model(value, model, {})

@@ -1,0 +1,156 @@
+"""Opens and closes the listeners: public, internal, observing, each on an address of its own.
+
+A listener knows its own routes only, so none answers for another. Closing lets what was begun end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiohttp import web
+
+from service.api.docs import docs_page, document_file
+from service.api.doors import Doors, ignore_id
+from service.api.frame import Frame
+from service.api.internal import InternalDoor
+from service.api.observe import ObserveDoor
+from service.api.openapi import describe
+from service.api.protocol import Server
+from service.api.public import PublicDoor
+from service.api.routes import Route, Router
+from service.api.usecases import Readiness
+from service.api.waits import Waits
+from service.broker.ports import Observer
+
+PUBLIC, INTERNAL, OBSERVE = "public", "internal", "observe"
+BACKLOG = 1024
+
+
+class Address(Protocol):
+    """Where to listen; port 0 is any that is free."""
+
+    @property
+    def host(self) -> str:
+        """Return the host, an IPv6 address without brackets."""
+
+    @property
+    def port(self) -> int:
+        """Return the port."""
+
+
+def bind(address: Address) -> socket.socket:
+    """Return a listening socket; several processes may serve from it."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    dual = family == socket.AF_INET6 and address.host == "::" and socket.has_dualstack_ipv6()
+    return socket.create_server(
+        (address.host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=dual
+    )
+
+
+@dataclass(slots=True)
+class Listener:
+    """One open listener."""
+
+    runner: web.ServerRunner
+    host: str
+    port: int
+
+    @classmethod
+    async def open(cls, frame: Frame, sock: socket.socket, drain_s: float) -> Listener:
+        """Serve from a socket that is already bound."""
+        runner = web.ServerRunner(Server(frame), shutdown_timeout=drain_s)
+        await runner.setup()
+        await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        host, port = sock.getsockname()[:2]
+        return cls(runner, host, port)
+
+    async def close(self) -> None:
+        """Stop accepting, let the requests that are under way end, then close."""
+        await self.runner.cleanup()
+
+
+@dataclass(slots=True)
+class Listeners:
+    """The open listeners of a process, by name."""
+
+    waits: Waits
+    drain_s: float
+    open: dict[str, Listener] = field(default_factory=dict)
+
+    async def close(self) -> int:
+        """Close all, the observing one last; returns how many pieces of work did not end in time."""
+        watched = self.open.pop(OBSERVE, None)
+        await asyncio.gather(*(listener.close() for listener in self.open.values()))
+        left = await self.waits.drain(self.drain_s)
+        if watched is not None:
+            await watched.close()
+        return left
+
+
+async def open_doors(doors: Doors, sockets: Mapping[str, socket.socket], *, drain_s: float) -> Listeners:
+    """Open the service's listeners on sockets named `public`, `internal` and `observe`."""
+    waits = Waits(doors.observer)
+    frames = {
+        PUBLIC: public_frame(doors),
+        INTERNAL: internal_frame(doors, waits),
+        OBSERVE: observe_frame(doors.readiness, doors.render_metrics, doors.observer, doors.enter_request),
+    }
+    listeners = Listeners(waits, drain_s)
+    for name, sock in sockets.items():
+        listeners.open[name] = await Listener.open(frames[name], sock, drain_s)
+    return listeners
+
+
+async def open_observation(
+    readiness: Readiness, render_metrics: Callable[[], bytes], observer: Observer, sock: socket.socket
+) -> Listener:
+    """Open the observing listener alone, as the worker does."""
+    return await Listener.open(observe_frame(readiness, render_metrics, observer), sock, drain_s=1.0)
+
+
+def public_frame(doors: Doors) -> Frame:
+    """Return the frame of the listener that browsers reach."""
+    door = PublicDoor(doors)
+    return Frame(
+        Router(door.routes()),
+        doors.observer,
+        doors.readiness,
+        enter_request=doors.enter_request,
+        gate=door.origins.admit,
+        empty_token=True,
+    )
+
+
+def internal_frame(doors: Doors, waits: Waits) -> Frame:
+    """Return the frame of the listener for the app's own services."""
+    routes = InternalDoor(doors, waits).routes()
+    router = Router([*routes, *_description_routes(routes, PublicDoor(doors).routes())])
+    return Frame(router, doors.observer, doors.readiness, enter_request=doors.enter_request)
+
+
+def observe_frame(
+    readiness: Readiness,
+    render_metrics: Callable[[], bytes],
+    observer: Observer,
+    enter_request: Callable[[str], object] = ignore_id,
+) -> Frame:
+    """Return the frame of the observing listener."""
+    routes = ObserveDoor(readiness, render_metrics).routes()
+    return Frame(Router(routes), observer, readiness, enter_request=enter_request)
+
+
+def _description_routes(internal: list[Route], public: list[Route]) -> list[Route]:
+    """Describe both listeners on the internal one: the public one answers nothing it need not."""
+    documents = [
+        describe("Internal listener", "For the app's own services; every call needs an API key.", internal),
+        describe("Public listener", "For browsers; what identifies is the access token they hold.", public),
+    ]
+    return [
+        Route("GET", "/openapi.json", document_file(documents[0])),
+        Route("GET", "/openapi-public.json", document_file(documents[1])),
+        Route("GET", "/docs", docs_page(documents)),
+    ]

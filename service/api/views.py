@@ -1,0 +1,180 @@
+"""What the listeners answer, as models: the description is generated from them, and so are the answers.
+
+Turns the broker's words into the caller's. A refresh token has no field here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from service.broker.model import CurrentToken, Grant, GrantEvent, GrantState, User
+
+UpstreamId = Annotated[int | str, Field(description="the user's id upstream: a number at Cal.com")]
+
+
+class View(BaseModel):
+    """Any answer: camelCase; instants are RFC 3339 unless a field says otherwise."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, extra="forbid"
+    )
+
+
+class Health(View):
+    """The process lives."""
+
+    status: Literal["ok"]
+
+
+class FreshToken(View):
+    """A token that works."""
+
+    access_token: str = Field(repr=False)
+    access_token_expires_at: int = Field(description="milliseconds since the epoch")
+
+
+class ServiceToken(FreshToken):
+    """A token that works, whose it is, and its generation (strictly increasing)."""
+
+    cal_user_id: UpstreamId
+    generation: int
+
+
+class PairState(View):
+    """Where a user's pair of tokens stands; never a token."""
+
+    generation: int
+    issued_at: datetime
+    expires_at: datetime
+    refresh_at: datetime = Field(description="from when on it is replaced when somebody uses it")
+    last_used_at: datetime | None = Field(description="when it was last given to somebody, as far as noted")
+    last_error: str | None
+    last_error_at: datetime | None
+    refused: bool = Field(description="upstream refused this token, and it is not given out any more")
+    distrusted: bool = Field(description="every answer is confirmed upstream first")
+
+
+class UserView(View):
+    """A user and the state of its pair."""
+
+    client: str
+    id: str
+    cal_user_id: UpstreamId | None
+    email: str
+    name: str | None
+    time_zone: str | None
+    time_format: int | None
+    week_start: str | None
+    locale: str | None
+    avatar_url: str | None
+    bio: str | None
+    metadata: dict[str, str | bool | int | float] | None
+    created_at: datetime
+    state: GrantState | None = Field(description="null while the user is being created")
+    reason: str | None
+    pair: PairState | None
+
+
+class UsersPage(View):
+    """A page of users in the order of their ids."""
+
+    users: list[UserView]
+    cursor: str | None = Field(description="the cursor of the next page, null on the last one")
+
+
+class EventView(View):
+    """Something that happened to a grant."""
+
+    at: datetime
+    event: str
+    generation: int | None
+    reason: str | None
+    trigger: str | None
+    actor: str | None
+
+
+class EventsView(View):
+    """What happened to a grant, newest first."""
+
+    events: list[EventView]
+
+
+def service_token(current: CurrentToken) -> ServiceToken:
+    """Return the token as services are given it."""
+    return ServiceToken(
+        access_token=current.access_token,
+        access_token_expires_at=round(current.expires_at.timestamp() * 1000),
+        cal_user_id=upstream_id(current.upstream_id),
+        generation=current.generation,
+    )
+
+
+def upstream_id(value: str) -> int | str:
+    """Return an id upstream as it is there: a number where it is one."""
+    return int(value) if value.isascii() and value.isdecimal() else value
+
+
+def user_view(user: User) -> UserView:
+    """Return the user as it is shown."""
+    profile, grant = user.profile, user.grant
+    return UserView(
+        client=user.key.client,
+        id=user.key.user_id,
+        cal_user_id=None if user.upstream_id is None else upstream_id(user.upstream_id),
+        email=profile.email,
+        name=profile.name,
+        time_zone=profile.time_zone,
+        time_format=profile.time_format,
+        week_start=profile.week_start,
+        locale=profile.locale,
+        avatar_url=profile.avatar_url,
+        bio=profile.bio,
+        metadata=profile.metadata,
+        created_at=user.created_at,
+        state=grant and grant.state,
+        reason=grant and grant.reason,
+        pair=grant and _pair_state(grant),
+    )
+
+
+def _pair_state(grant: Grant) -> PairState:
+    uses = [instant for instant in (grant.first_used_at, grant.binding.refreshed_at) if instant is not None]
+    return PairState(
+        generation=grant.generation,
+        issued_at=grant.pair.issued_at,
+        expires_at=grant.pair.expires_at,
+        refresh_at=grant.pair.refresh_at,
+        last_used_at=max(uses, default=None),
+        last_error=grant.last_error,
+        last_error_at=grant.last_error_at,
+        refused=grant.marks.refused,
+        distrusted=grant.marks.distrusted,
+    )
+
+
+def users_page(users: Sequence[User], limit: int) -> UsersPage:
+    """Return the page; a full one may have a successor."""
+    cursor = users[-1].key.user_id if len(users) >= limit else None
+    return UsersPage(users=[user_view(user) for user in users], cursor=cursor)
+
+
+def events_view(events: Sequence[GrantEvent]) -> EventsView:
+    """Return the events as they are shown."""
+    return EventsView(
+        events=[
+            EventView(
+                at=event.at,
+                event=event.event,
+                generation=event.generation,
+                reason=event.reason,
+                trigger=event.trigger,
+                actor=event.actor,
+            )
+            for event in events
+        ]
+    )
