@@ -7,11 +7,15 @@ what several processes share; each port object is one process's. `store.down` ta
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from service.adapters.bucket import Bucket
+from service.adapters.budget import capacity_of
 from service.adapters.near import NearCache, Refusals
+from service.adapters.wakeups import Waiters
 from service.broker.model import LineageEntry
 from service.broker.ports import CacheHit, LeaseState
 
@@ -196,3 +200,72 @@ class MemoryLeases:
 
     def _renew(self, key, mine):
         self._store.leases[key] = (mine, self._clock() + timedelta(seconds=self._ttl_s))
+
+
+class MemoryWakeups:
+    """One process's wake-ups."""
+
+    def __init__(self, store):
+        self._store = store
+        self._waiters = Waiters()
+        store.subscribers.append(self._waiters)
+
+    async def notify(self, key, generation):
+        self._waiters.announce(key, generation)
+        for subscriber in [] if self._store.down else self._store.subscribers:
+            subscriber.announce(key, generation)
+
+    async def wait(self, key, seen, timeout_s):
+        return await self._waiters.wait(key, seen, timeout_s)
+
+
+class MemoryBudget:
+    """One process's budget; time is the event loop's."""
+
+    def __init__(self, store, observer, rates):
+        self._store = store
+        self._observer = observer
+        self._shared = {client: Bucket(rate, capacity_of(rate)) for client, rate in rates.items()}
+        self._alone = {
+            client: Bucket(rate / 4, max(1, capacity_of(rate) / 4)) for client, rate in rates.items()
+        }
+
+    async def take(self, client, timeout_s):
+        ends_at, waited = _loop_time() + timeout_s, False
+        while True:
+            left_s = max(0.0, ends_at - _loop_time())
+            wait_s = self._bucket(client).take(_loop_time(), left_s, waited=waited)
+            self._tell(client)
+            if not wait_s:
+                return wait_s is not None
+            try:
+                await asyncio.sleep(wait_s)
+            except asyncio.CancelledError:
+                await self.give_back(client, 1)
+                raise
+            waited = True
+
+    async def take_ahead(self, client, most):
+        taken = self._bucket(client).take_ahead(_loop_time(), most)
+        self._tell(client)
+        return taken
+
+    async def give_back(self, client, count):
+        self._bucket(client).give_back(_loop_time(), count)
+
+    async def pause(self, client, seconds):
+        self._alone[client].pause(_loop_time(), seconds)
+        self._bucket(client).pause(_loop_time(), seconds)
+
+    def _bucket(self, client):
+        if self._store.down:
+            return self._alone[client]
+        return self._store.buckets.setdefault(client, self._shared[client])
+
+    def _tell(self, client):
+        ready = self._bucket(client).ready
+        self._observer.note("budget.remaining", client=client, value=max(0, math.floor(ready)))
+
+
+def _loop_time():
+    return asyncio.get_running_loop().time()

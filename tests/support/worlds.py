@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
+from service.adapters.budget import RedisBudget
 from service.adapters.cache import RedisCache
 from service.adapters.lease import RedisLeases
 from service.adapters.redis_link import RedisLink
 from service.adapters.vault import Vault
+from service.adapters.wakeups import RedisWakeups
 from tests.support.cached import Notes, StoppedClock
-from tests.support.memory import MemoryCache, MemoryLeases, MemoryStore
+from tests.support.memory import MemoryBudget, MemoryCache, MemoryLeases, MemoryStore, MemoryWakeups
 
 
 def real_clock():
@@ -40,6 +43,17 @@ class RedisWorld:
     def leases(self, ttl_s=20.0, link=None):
         return RedisLeases(link or self.link(), self.notes, ttl_s=ttl_s)
 
+    async def wakeups(self, link=None, **options):
+        wakeups = RedisWakeups(link or self.link(), **options)
+        self._open.insert(0, wakeups)
+        wakeups.start()
+        async with asyncio.timeout(5):
+            await wakeups.listening.wait()
+        return wakeups
+
+    def budget(self, rates, link=None):
+        return RedisBudget(link or self.link(), self.notes, rates)
+
     async def aclose(self):
         for part in self._open:
             await part.aclose()
@@ -50,6 +64,7 @@ class MemoryWorld:
 
     def __init__(self):
         self.clock = StoppedClock()
+        self.notes = Notes()
         self.store = MemoryStore()
 
     def cache(self):
@@ -57,6 +72,12 @@ class MemoryWorld:
 
     def leases(self, ttl_s=20.0):
         return MemoryLeases(self.store, real_clock, ttl_s=ttl_s)
+
+    async def wakeups(self):
+        return MemoryWakeups(self.store)
+
+    def budget(self, rates):
+        return MemoryBudget(self.store, self.notes, rates)
 
     async def aclose(self):
         pass
