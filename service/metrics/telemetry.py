@@ -1,0 +1,219 @@
+"""Hears what happens and makes of each event its log line and the figures it moves, by one table.
+
+Decides nothing, and what goes wrong here stays here. Must import nothing of this program but the broker's
+words, the logs and the metrics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from logging import DEBUG, ERROR, INFO, WARNING
+from typing import Any, Literal
+
+from service.broker.model import UserKey
+from service.logs import error_facts, get_log
+from service.metrics.figures import Metrics
+
+AccessLog = Literal["misses", "all", "none"]
+Facts = Mapping[str, Any]
+NEVER = 0
+
+
+@dataclass(slots=True)
+class _State:
+    """What an event can move: the figures, and what is down or held open as far as they show."""
+
+    metrics: Metrics
+    down: set[str]
+    circuits: set[str]
+
+
+Update = Callable[[_State, str, Facts], None]
+Level = Callable[[_State, Facts], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What an event does: the level its line is written at, and the figures it moves."""
+
+    level: int | Level = INFO
+    update: Update | None = None
+
+
+class Telemetry:
+    """Implements the port `Observer` for one process."""
+
+    def __init__(self, metrics: Metrics, access_log: AccessLog = "misses") -> None:
+        """Move these figures, and write lines as the logs are configured now."""
+        self.metrics = metrics
+        self._state = _State(metrics, set(), set())
+        self._log = get_log()
+        self._threshold = self._log.get_effective_level()
+        self._rules = {**RULES, "request.done": Rule(partial(_request_level, access_log), _request)}
+
+    def note(self, event: str, key: UserKey | None = None, **facts: object) -> None:
+        """Note a dotted event with its facts; never raises, never keeps them."""
+        try:
+            self._note(event, key, facts)
+        except Exception as error:  # noqa: BLE001 hearing of what happened must never undo what happened
+            with contextlib.suppress(Exception):
+                self._log.error("telemetry.failed", about=event, **error_facts(error))
+
+    def _note(self, event: str, key: UserKey | None, facts: dict[str, Any]) -> None:
+        rule = self._rules.get(event, _UNLISTED)
+        level = rule.level if isinstance(rule.level, int) else rule.level(self._state, facts)
+        if rule.update is not None:
+            rule.update(self._state, key.client if key else facts.get("client", ""), facts)
+        if level == NEVER or level < self._threshold:
+            return
+        named = {"client": key.client, "user_id": key.user_id} if key else {}
+        self._log.log(level, event, **{**named, **facts})
+
+
+# --- The figures an event moves -----------------------------------------------------------------------
+
+
+def _refresh(outcome: str) -> Update:
+    def update(state: _State, client: str, facts: Facts) -> None:
+        state.metrics.refreshes.of(client, facts["trigger"], outcome).inc()
+
+    return update
+
+
+_count_rotated = _refresh("rotated")
+
+
+def _rotated(state: _State, client: str, facts: Facts) -> None:
+    _count_rotated(state, client, facts)
+    state.metrics.refresh_lead_seconds.of().observe(facts["lead_s"])
+
+
+def _joined(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.coalesced_waiters.of().inc(facts.get("count", 1))
+
+
+def _waited(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.lease_wait_seconds.of().observe(facts["seconds"])
+
+
+def _recovered(state: _State, client: str, facts: Facts) -> None:
+    state.metrics.recoveries.of(client, facts["kind"]).inc()
+
+
+def _circuit(state: _State, client: str, *, is_open: bool) -> None:
+    (state.circuits.add if is_open else state.circuits.discard)(client)
+    state.metrics.circuit_open.of(client).set(int(is_open))
+    state.metrics.degraded.of("upstream").set(int(bool(state.circuits)))
+
+
+def _opened(state: _State, client: str, _: Facts) -> None:
+    _circuit(state, client, is_open=True)
+
+
+def _closed(state: _State, client: str, _: Facts) -> None:
+    _circuit(state, client, is_open=False)
+
+
+def _answer(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.answers.of(facts["source"]).inc()
+
+
+def _reuse(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.token_reuse.of(facts["kind"]).inc()
+
+
+def _budget(state: _State, client: str, facts: Facts) -> None:
+    state.metrics.rate_budget_remaining.of(client).set(facts["value"])
+
+
+def _upstream(state: _State, client: str, facts: Facts) -> None:
+    state.metrics.upstream_requests.of(client, facts["call"], facts["outcome"]).inc()
+    state.metrics.upstream_seconds.of(client, facts["call"]).observe(facts["seconds"])
+
+
+def _sweep(state: _State, _: str, __: Facts) -> None:
+    state.metrics.last_sweep_timestamp_seconds.of().set(time.time())
+
+
+def _down(state: _State, _: str, facts: Facts) -> None:
+    state.down.add(facts["dependency"])
+    state.metrics.degraded.of(facts["dependency"]).set(1)
+
+
+def _up(state: _State, _: str, facts: Facts) -> None:
+    state.down.discard(facts["dependency"])
+    state.metrics.degraded.of(facts["dependency"]).set(0)
+
+
+def _gauges(state: _State, client: str, facts: Facts) -> None:
+    state.metrics.set_users(client, facts["users"])
+    state.metrics.due.of(client).set(facts["due"])
+    state.metrics.overdue_seconds.of(client).set(facts["overdue_s"])
+    state.metrics.expired_claims.of(client).set(facts["expired_claims"])
+
+
+def _request(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.http_requests.of(facts["route"], str(facts["status"])).inc()
+    state.metrics.http_request_seconds.of(facts["route"]).observe(facts["seconds"])
+
+
+# --- How loudly an event is told ----------------------------------------------------------------------
+
+_FAULTS = 500
+
+
+def _request_level(access_log: AccessLog, _: _State, facts: Facts) -> int:
+    if access_log == "none" or (access_log == "misses" and facts.get("cached")):
+        return NEVER
+    return WARNING if facts["status"] >= _FAULTS else INFO
+
+
+def _sweep_level(_: _State, facts: Facts) -> int:
+    return INFO if facts.get("claimed") or facts.get("parked") else DEBUG
+
+
+def _when_news(level: int, *, down: bool) -> Level:
+    """Tell only of a change: a dependency that is down is asked many times a second."""
+
+    def news(state: _State, facts: Facts) -> int:
+        return NEVER if (facts["dependency"] in state.down) is down else level
+
+    return news
+
+
+_UNLISTED = Rule()
+
+RULES: dict[str, Rule] = {
+    "refresh.rotated": Rule(INFO, _rotated),
+    "refresh.denied": Rule(WARNING, _refresh("denied")),
+    "refresh.unavailable": Rule(WARNING, _refresh("unavailable")),
+    "refresh.unknown": Rule(WARNING, _refresh("unknown")),
+    "refresh.fenced_out": Rule(INFO, _refresh("fenced_out")),
+    "refresh.joined": Rule(DEBUG, _joined),
+    "refresh.unsettled": Rule(ERROR),
+    "refresh.refused": Rule(INFO),
+    "lease.waited": Rule(DEBUG, _waited),
+    "claim.left": Rule(WARNING),
+    "pair.foreign": Rule(ERROR),
+    "expiry.implausible": Rule(WARNING),
+    "cache.foreign": Rule(ERROR),
+    "grant.died": Rule(ERROR),
+    "grant.recovered": Rule(WARNING, _recovered),
+    "grant.refused": Rule(INFO),
+    "grant.distrusted": Rule(WARNING),
+    "grant.trusted": Rule(INFO),
+    "circuit.opened": Rule(ERROR, _opened),
+    "circuit.closed": Rule(INFO, _closed),
+    "answer": Rule(NEVER, _answer),
+    "token.reuse": Rule(WARNING, _reuse),
+    "budget.remaining": Rule(NEVER, _budget),
+    "upstream.call": Rule(DEBUG, _upstream),
+    "worker.sweep": Rule(_sweep_level, _sweep),
+    "dependency.down": Rule(_when_news(WARNING, down=True), _down),
+    "dependency.up": Rule(_when_news(INFO, down=False), _up),
+    "gauges": Rule(NEVER, _gauges),
+}
