@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from logging import DEBUG, ERROR, INFO, WARNING
 from typing import Any, Literal
+
+from structlog.contextvars import bind_contextvars
 
 from service.broker.model import UserKey
 from service.logs import error_facts, get_log
@@ -21,6 +24,10 @@ from service.metrics.figures import Metrics
 AccessLog = Literal["misses", "all", "none"]
 Facts = Mapping[str, Any]
 NEVER = 0
+
+# Where the tokens came from that the running request was given: `answer` adds, `request.done` looks. A list
+# made at the request's start, because the work may run in a task with a context of its own.
+_sources: ContextVar[list[str] | None] = ContextVar("sources", default=None)
 
 
 @dataclass(slots=True)
@@ -62,6 +69,11 @@ class Telemetry:
         except Exception as error:  # noqa: BLE001 hearing of what happened must never undo what happened
             with contextlib.suppress(Exception):
                 self._log.error("telemetry.failed", about=event, **error_facts(error))
+
+    def enter_request(self, request_id: str) -> None:
+        """Begin a request in the context it runs in: its lines carry this id, its answers are its own."""
+        bind_contextvars(request_id=request_id)
+        _sources.set([])
 
     def _note(self, event: str, key: UserKey | None, facts: dict[str, Any]) -> None:
         rule = self._rules.get(event, _UNLISTED)
@@ -119,6 +131,8 @@ def _closed(state: _State, client: str, _: Facts) -> None:
 
 
 def _answer(state: _State, _: str, facts: Facts) -> None:
+    if (sources := _sources.get()) is not None:
+        sources.append(facts["source"])
     state.metrics.answers.of(facts["source"]).inc()
 
 
@@ -164,10 +178,13 @@ def _request(state: _State, _: str, facts: Facts) -> None:
 # --- How loudly an event is told ----------------------------------------------------------------------
 
 _FAULTS = 500
+_CACHES = frozenset({"near", "redis"})
 
 
 def _request_level(access_log: AccessLog, _: _State, facts: Facts) -> int:
-    if access_log == "none" or (access_log == "misses" and facts.get("cached")):
+    sources = _sources.get()
+    cached = bool(sources and _CACHES.issuperset(sources))
+    if access_log == "none" or (access_log == "misses" and cached):
         return NEVER
     return WARNING if facts["status"] >= _FAULTS else INFO
 
@@ -216,4 +233,12 @@ RULES: dict[str, Rule] = {
     "dependency.down": Rule(_when_news(WARNING, down=True), _down),
     "dependency.up": Rule(_when_news(INFO, down=False), _up),
     "gauges": Rule(NEVER, _gauges),
+    "lease.lost": Rule(WARNING),
+    "request.failed": Rule(ERROR),
+    "request.work_failed": Rule(ERROR),
+    "secret.kept": Rule(WARNING),
+    "settings.warning": Rule(WARNING),
+    "worker.restarted": Rule(WARNING),
+    "worker.sweep_failed": Rule(WARNING),
+    "worker.upkeep_failed": Rule(WARNING),
 }

@@ -1,5 +1,7 @@
 """Each event moves the figures it is documented to move, and its line is written as loudly as it should."""
 
+import asyncio
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -78,6 +80,11 @@ def figures(telemetry, name):
         for sample in samples
         if sample.name == f"token_broker_{name}"
     }
+
+
+async def answered(telemetry, source):
+    """The part of a request that finds a token."""
+    telemetry.note("answer", USER, source=source)
 
 
 def test_it_can_stand_where_the_broker_wants_an_observer(telemetry):
@@ -204,19 +211,34 @@ def test_a_sweep_that_found_nothing_is_told_only_to_who_looks_closely(telemetry,
 
 
 @pytest.mark.parametrize(
-    ("access_log", "cached", "told"),
+    ("access_log", "source", "told"),
     [
-        ("misses", False, True),
-        ("misses", True, False),
-        ("all", True, True),
-        ("none", False, False),
+        ("misses", "postgres", True), ("misses", "rotation", True), ("misses", "near", False),
+        ("misses", "redis", False), ("all", "near", True), ("none", "rotation", False),
     ],
-)
-def test_the_access_log_tells_of_misses_all_or_none_and_counts_all(written, access_log, cached, told):
+)  # fmt: skip
+async def test_the_access_log_tells_of_misses_all_or_none_and_counts_all(written, access_log, source, told):
     telemetry = Telemetry(Metrics(), access_log)
-    telemetry.note("request.done", **REQUEST, cached=cached)
+    telemetry.enter_request("r-1")
+    await asyncio.create_task(answered(telemetry, source))
+    telemetry.note("request.done", **REQUEST)
     assert bool(written.text) is told
     assert figures(telemetry, "http_requests_total") == {("refresh", "200"): 1}
+
+
+async def test_a_request_without_a_token_is_told_of_also_after_one_answered_from_cache(telemetry, written):
+    telemetry.enter_request("r-1")
+    await answered(telemetry, "near")
+    telemetry.note("request.done", **REQUEST)
+    telemetry.enter_request("r-2")
+    telemetry.note("request.done", **{**REQUEST, "request_id": "r-2"})
+    assert written.line["request_id"] == "r-2"
+
+
+async def test_whatever_is_told_within_a_request_carries_its_id(telemetry, written):
+    telemetry.enter_request("r-1")
+    telemetry.note("refresh.rotated", USER, **ROTATED)
+    assert written.line["request_id"] == "r-1"
 
 
 def test_an_answer_that_is_our_fault_is_a_warning(telemetry, written):
@@ -254,9 +276,3 @@ def test_below_its_level_an_event_still_counts():
         telemetry = Telemetry(Metrics())
         telemetry.note("refresh.rotated", USER, **ROTATED)
     assert (written.text, figures(telemetry, "refreshes_total")) == ("", {("acme", "rotated", "ahead"): 1})
-
-
-def test_two_processes_worth_of_metrics_do_not_meet():
-    one, other = Metrics(), Metrics()
-    one.answers.of("near").inc()
-    assert b'source="near"' not in other.render()
