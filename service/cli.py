@@ -9,12 +9,14 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from service.settings import ConfigurationError, load_settings
 
 if TYPE_CHECKING:
+    from service.metrics import Telemetry
     from service.settings import Role, Settings
 
 FINE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -74,22 +76,26 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _work(_: argparse.Namespace) -> int:
+    from service.watching import watched
     from worker.main import work
 
-    return _run("work", work)
+    async def watched_work(settings: Settings, telemetry: Telemetry) -> None:
+        await work(settings, telemetry, partial(watched, settings, telemetry))
+
+    return _run("work", watched_work)
 
 
-def _run(role: Role, command: Callable[[Settings, Any], Coroutine[Any, Any, None]]) -> int:
+def _run(role: Role, command: Callable[[Settings, Telemetry], Coroutine[Any, Any, None]]) -> int:
     """Run a long-lived role on uvloop where there is one."""
     import uvloop
 
     from service.logs import configure_logs, keep_secret
-    from service.metrics import Telemetry
+    from service.metrics import Metrics, Telemetry
 
     settings = load_settings(role=role)
     configure_logs(settings.log_level, settings.log_format)
     keep_secret(settings.sensitive_texts())
-    telemetry = Telemetry()
+    telemetry = Telemetry(Metrics(), settings.access_log)
     for warning in settings.warnings:
         telemetry.note("settings.warning", reason=warning)
     uvloop.run(command(settings, telemetry))

@@ -29,6 +29,7 @@ from service.adapters.postgres import (
 )
 from service.adapters.postgres.rows import Rows
 from service.adapters.queue import NAME as QUEUE_NAME
+from service.adapters.queue import SERIALIZED_BY as QUEUE_SERIALIZED_BY
 from service.adapters.queue import open_queue
 from service.adapters.redis_link import RedisLink
 from service.adapters.upstream import PROVIDER_KINDS, open_session
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from service.secrets import Secret
     from service.settings import Settings
 
-__all__ = ["QUEUE_NAME", "Broker", "open_broker", "open_queue", "terms_of"]
+__all__ = ["QUEUE_NAME", "QUEUE_SERIALIZED_BY", "Broker", "open_broker", "open_queue", "terms_of"]
 
 _FLUSH_EVERY_S = 0.5
 _MEASURE_EVERY_S = 30.0
@@ -137,8 +138,8 @@ async def _ports(
     fingerprints = FingerprintRing(settings.fingerprint_keys.value)
     settings.fingerprint_keys.follow(fingerprints.reload)
     rows = Rows(vault, settings.claim_deadline, key_id_of)
-    wakeups = RedisWakeups(redis, observer)
-    await wakeups.start()
+    wakeups = RedisWakeups(redis)
+    wakeups.start()
     stack.push_async_callback(wakeups.aclose)
     windows = {"claim_deadline": settings.claim_deadline, "distrust_window": settings.distrust_window}
     return Ports(
@@ -149,7 +150,7 @@ async def _ports(
         cache=RedisCache(redis, vault, observer, clock),
         leases=RedisLeases(redis, observer, ttl_s=settings.lease_ttl.total_seconds()),
         wakeups=wakeups,
-        budget=RedisBudget(redis, {c.name: c.rate.per_second for c in settings.clients}, observer),
+        budget=RedisBudget(redis, observer, {c.name: c.rate.per_second for c in settings.clients}),
         fingerprints=fingerprints,
         observer=observer,
         clock=clock,

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from arq import cron
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from service.wiring import QUEUE_NAME, open_broker, open_queue
+from service.wiring import QUEUE_NAME, QUEUE_SERIALIZED_BY, Broker, open_broker, open_queue
 from worker.jobs import Jobs
 
 if TYPE_CHECKING:
@@ -37,14 +38,27 @@ def tick_s(lifetime: timedelta) -> int:
     return max(1, min(_LONGEST_TICK_S, int(lifetime.total_seconds() / _TICKS_A_LIFETIME)))
 
 
-async def work(settings: Settings, observer: Observer, stop: asyncio.Event | None = None) -> None:
+class Watched(Protocol):
+    """Whoever probes the worker is told through this that it is about to end."""
+
+    draining: bool
+
+
+Watch = Callable[[Broker], AbstractAsyncContextManager[Watched]]
+"""Opens the process's probes on a running broker."""
+
+
+async def work(
+    settings: Settings, observer: Observer, watch: Watch, stop: asyncio.Event | None = None
+) -> None:
     """Work until SIGTERM or SIGINT, or until `stop` is set."""
     stop = stop or _on_signals()
-    async with open_broker(settings, observer) as broker:
+    async with open_broker(settings, observer) as broker, watch(broker) as watched:
         jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer)
         await jobs.upkeep({})
         runner = asyncio.create_task(_run(settings, jobs, observer, stop))
         await stop.wait()
+        watched.draining = True
         await runner
         left = await broker.drain(settings.drain.total_seconds())
         observer.note("worker.stopped", unfinished=left)
@@ -98,6 +112,7 @@ def _options(settings: Settings, jobs: Jobs) -> dict[str, Any]:
         "queue_name": QUEUE_NAME,
         "handle_signals": False,
         "job_completion_wait": int(settings.drain.total_seconds()),
+        **QUEUE_SERIALIZED_BY,
         "keep_result": 0,
         "max_tries": 1,
         "max_jobs": 20,

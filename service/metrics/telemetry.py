@@ -24,6 +24,7 @@ from service.metrics.figures import Metrics
 AccessLog = Literal["misses", "all", "none"]
 Facts = Mapping[str, Any]
 NEVER = 0
+_PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 
 # Where the tokens came from that the running request was given: `answer` adds, `request.done` looks. A list
 # made at the request's start, because the work may run in a task with a context of its own.
@@ -186,6 +187,8 @@ def _request_level(access_log: AccessLog, _: _State, facts: Facts) -> int:
     cached = bool(sources and _CACHES.issuperset(sources))
     if access_log == "none" or (access_log == "misses" and cached):
         return NEVER
+    if facts["route"] in _PROBES:
+        return DEBUG
     return WARNING if facts["status"] >= _FAULTS else INFO
 
 
