@@ -73,7 +73,7 @@ async def _run(settings: Settings, jobs: Jobs, observer: Observer, stop: asyncio
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
-        failed = await _end(worker, main)
+        failed = await _end(worker, main, settings.drain.total_seconds())
         if failed is None:
             return
         observer.note("worker.restarted", reason=type(failed).__name__)
@@ -82,12 +82,12 @@ async def _run(settings: Settings, jobs: Jobs, observer: Observer, stop: asyncio
         again_s = min(again_s * 2, _AGAIN_AT_MOST_S)
 
 
-async def _end(worker: Worker, main: asyncio.Task[None]) -> BaseException | None:
+async def _end(worker: Worker, main: asyncio.Task[None], drain_s: float) -> BaseException | None:
     """Let the jobs at work end, close arq, and return what made it stop if we did not."""
     worker.allow_pick_jobs = False
     failed = main.exception() if main.done() and not main.cancelled() else None
     if worker.tasks:
-        await asyncio.wait(set(worker.tasks.values()))
+        await asyncio.wait(set(worker.tasks.values()), timeout=drain_s)
     main.cancel()
     with suppress(asyncio.CancelledError, RedisError, OSError):
         await main

@@ -207,7 +207,8 @@ class Answers:
 
     def _charge(self, current: CurrentToken) -> None:
         """Count what costs something: a call that joins what is under way costs nothing."""
-        if not (self._confirmations.running(current) or self._refresh.running(current.key)):
+        refreshing = self._refresh.running(current.key, current.generation)
+        if not (refreshing or self._confirmations.running(current)):
             self._limit(current.key)
 
     def _limit(self, key: UserKey) -> None:

@@ -82,6 +82,8 @@ class Claims:
                 return replace(run, progress=run.progress.after_presenting(outcome))
             case Force():
                 run = await self._in_time(run, ClaimKind.FORCE)
+                # From here on the current access token may die at any moment, also after a crash of ours.
+                await self._ports.cache.block(run.grant.key, run.grant.generation)
                 outcome = self._own(run, await provider.recover(run.grant.upstream_id))
                 return replace(run, progress=replace(run.progress, forced=outcome))
             case Check():

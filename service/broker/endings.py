@@ -69,7 +69,6 @@ class Endings:
         """The call may still land: the claim stays ours until its deadline."""
         self._ports.observer.note("refresh.unknown", run.grant.key, trigger=run.trigger, reason=step.reason)
         if step.forced:
-            await self._ports.cache.block(run.grant.key, run.grant.generation)
             self._ports.observer.note("grant.distrusted", run.grant.key)
         aftermath = Aftermath(
             keep_claim=True,

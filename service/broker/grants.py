@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from service.broker.errors import GrantDead, UserUnknown
+from service.broker.errors import GrantDead, RefreshInProgress, UserUnknown
 from service.broker.model import Grant, GrantEvent, GrantState, Trigger, UserKey
 from service.broker.policy import Terms, due_at, require_live
 from service.broker.ports import Ports
 from service.broker.recovery import Asker
 from service.broker.refresh import Refresh, Why
+
+_MOST_ROUNDS = 3
 
 
 class Grants:
@@ -65,7 +67,12 @@ class Grants:
         await self._ports.cache.block(key, grant.generation)
         await asyncio.sleep(self._ports.cache.near_life_s)
         why = Why(Trigger.FORCED, Asker(waits=True))
-        return (await self._refresh.refresh_user(key, grant.generation, why)).grant
+        for _ in range(_MOST_ROUNDS):
+            grant = (await self._refresh.refresh_user(key, grant.generation, why)).grant
+            if not grant.marks.force_pending:
+                return grant
+            # A plain rotation was under way when the order came: it does not replace the older tokens.
+        raise RefreshInProgress(retry_after_s=1.0)
 
     async def _set_state(self, grant: Grant, state: GrantState, reason: str, actor: str) -> Grant:
         after = replace(grant, state=state, reason=reason, claim=None)

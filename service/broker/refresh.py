@@ -58,19 +58,19 @@ class Refresh:
         Raises UserUnknown, GrantDead, GrantPaused, UpstreamUnavailable, StorageUnavailable,
         RefreshInProgress. A caller who is cancelled does not stop the flight.
         """
-        return await join(self._fly(key, why, lambda: self._walk(key, seen, why)))
+        return await join(self._fly(key, seen, why, lambda: self._walk(key, seen, why)))
 
     def kick(self, key: UserKey, seen: int, why: Why) -> None:
         """Start the same behind the caller's back; its failure is nobody's but the grant's."""
-        self._fly(key, why, lambda: self._walk(key, seen, why))
+        self._fly(key, seen, why, lambda: self._walk(key, seen, why))
 
     def carry_on(self, claimed: Grant, why: Why) -> asyncio.Task[Refreshed]:
         """Carry out a claim that was committed ahead of time, as a flight."""
-        return self._fly(claimed.key, why, lambda: self._carry_out(claimed, why))
+        return self._fly(claimed.key, claimed.generation, why, lambda: self._carry_out(claimed, why))
 
-    def running(self, key: UserKey) -> bool:
-        """Whether this process is refreshing the user just now."""
-        return self._flights.running(key)
+    def running(self, key: UserKey, seen: int) -> bool:
+        """Whether this process is refreshing the user past generation `seen` just now."""
+        return self._flights.running((key, seen))
 
     def in_flight(self) -> int:
         """Return how many users are being refreshed by this process."""
@@ -81,9 +81,9 @@ class Refresh:
         return await self._flights.drain(timeout_s)
 
     def _fly(
-        self, key: UserKey, why: Why, run: Callable[[], Coroutine[Any, Any, Refreshed]]
+        self, key: UserKey, seen: int, why: Why, run: Callable[[], Coroutine[Any, Any, Refreshed]]
     ) -> asyncio.Task[Refreshed]:
-        task, joined = self._flights.start(key, run, rank=why.rank)
+        task, joined = self._flights.start((key, seen), run, rank=why.rank)
         if joined:
             self._ports.observer.note("refresh.joined", key)
         return task
