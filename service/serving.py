@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | None = None) -> None:
     """Serve until SIGTERM or SIGINT, or until `stop` is set. Raises ConfigurationError for a taken port."""
     stop = stop or on_signals()
+    refuse_what_is_not_there(settings)
     sockets = bind_all(settings)
     async with open_broker(settings, telemetry) as broker:
         readiness = Readiness({"postgres": broker.database.ping, "redis": broker.redis.ping})
@@ -37,6 +38,19 @@ async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | 
         left = await listeners.close()
         left += await broker.drain(drain_s)
         telemetry.note("service.stopped", unfinished=left)
+
+
+def refuse_what_is_not_there(settings: Settings) -> None:
+    """Refuse settings of later releases: to ignore one would leave a door open that it was to close."""
+    asked = {
+        "TOKEN_BROKER_SESSION_CHECK_URL": settings.session_check_url is not None,
+        "TOKEN_BROKER_ASSERTION_JWKS": settings.assertion_jwks is not None,
+        "TOKEN_BROKER_WORKERS": settings.workers > 1,
+    }
+    what = "is not supported by this release yet; leave it out"
+    problems = [Problem(name, what) for name, wanted in asked.items() if wanted]
+    if problems:
+        raise ConfigurationError(problems)
 
 
 def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry: Telemetry) -> Doors:
