@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from service.api.answer import Answer
 from service.api.bearer import parse_bearer
-from service.api.body import as_model, read_model, read_object
+from service.api.body import as_model, read_object
 from service.api.doors import ApiKey, ClientDoor
 from service.api.errors import BearerMalformed, BearerMissing, KeyMissing, KeyUnknown, ScopeMissing
 from service.api.fields import check_user_id
@@ -35,6 +35,7 @@ class Ask:
 
     call: Call
     caller: ApiKey
+    operation: Operation
     client: ClientDoor
     query: Any
     """The operation's query model, checked."""
@@ -54,20 +55,16 @@ class Ask:
         _require(self.caller, (scope,))
 
     async def body(self, model: type[M]) -> M:
-        """Return the body as this model."""
-        return await read_model(self.call.request, model, self._context)
+        """Return the body as this model; Invalid names every field that does not fit."""
+        return self.as_model(await self.raw_body(), model)
 
     async def raw_body(self) -> dict[str, Any]:
-        """Return the body as it was parsed, for those that may be of several models."""
-        return await read_object(self.call.request)
+        """Return the body unchecked, for calls whose body may be of several models."""
+        return await read_object(self.call.request, optional=self.operation.body_optional)
 
     def as_model(self, value: dict[str, Any], model: type[M]) -> M:
-        """Check a parsed body against the model."""
-        return as_model(value, model, self._context)
-
-    @property
-    def _context(self) -> dict[str, object]:
-        return {"email_suffix": self.client.email_suffix}
+        """Check a body that was read before against the model."""
+        return as_model(value, model, {"email_suffix": self.client.email_suffix})
 
 
 Served = Callable[[Ask], Awaitable[Answer]]
@@ -87,7 +84,7 @@ class Admission:
             caller = self._caller(call)
             _require(caller, operation.scopes)
             query = read_query(call.query, operation.query)
-            return await served(Ask(call, caller, self._client(caller, query.client), query))
+            return await served(Ask(call, caller, operation, self._client(caller, query.client), query))
 
         return handle
 

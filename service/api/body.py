@@ -27,15 +27,12 @@ MAX_DIGITS = 20
 M = TypeVar("M", bound=BaseModel)
 
 
-async def read_model(request: web.BaseRequest, model: type[M], context: Mapping[str, object]) -> M:
-    """Return the body as this model; Invalid names every field that does not fit."""
-    return as_model(await read_object(request), model, context)
-
-
-async def read_object(request: web.BaseRequest) -> dict[str, Any]:
-    """Return the body, which must be one JSON object; a request without any body gives an empty one."""
+async def read_object(request: web.BaseRequest, *, optional: bool = False) -> dict[str, Any]:
+    """Return the body, which must be one JSON object; an `optional` one that is absent counts as empty."""
     if not request.body_exists:
-        return {}
+        if optional:
+            return {}
+        raise Malformed("The body is missing: a JSON object is expected.")
     _require_json(request)
     return parse_object(await _read(request))
 

@@ -78,16 +78,15 @@ def _operation(route: Route, operation: Operation) -> Schema:
         "operationId": f"{route.method.lower()}{route.path.replace(ID, 'id').replace('/', '_')}",
         "responses": _responses(operation),
     }
+    if operation.anonymous:
+        described["security"] = []
     if operation.scopes:
         described["description"] = f"Needs the scope {' or '.join(operation.scopes)}."
     if parameters := _parameters(route, operation):
         described["parameters"] = parameters
     if operation.body:
-        required = any(model.model_json_schema().get("required") for model in operation.body)
-        described["requestBody"] = {
-            "required": required,
-            "content": {"application/json": {"schema": _any(operation)}},
-        }
+        content = {"application/json": {"schema": _any(operation)}}
+        described["requestBody"] = {"required": not operation.body_optional, "content": content}
     return described
 
 

@@ -69,6 +69,7 @@ REFRESH = Operation(
     {200: _TOKEN},
     TOKENS,
     body=(RefreshAsked,),
+    body_optional=True,
     errors=(*UNUSABLE, "too_many_requests", *UNAVAILABLE),
 )
 REVOKE = Operation(
@@ -76,13 +77,24 @@ REVOKE = Operation(
     {200: _USER},
     WRITES,
     body=(Nothing,),
+    body_optional=True,
     errors=(*UNUSABLE, *UNAVAILABLE),
 )
 PAUSE = Operation(
-    "Stop all work on a user", {200: _USER}, WRITES, body=(Nothing,), errors=(*UNUSABLE, *UNAVAILABLE)
+    "Stop all work on a user",
+    {200: _USER},
+    WRITES,
+    body=(Nothing,),
+    body_optional=True,
+    errors=(*UNUSABLE, *UNAVAILABLE),
 )
 RESUME = Operation(
-    "Take work on a user up again", {200: _USER}, WRITES, body=(Nothing,), errors=(*UNUSABLE, *UNAVAILABLE)
+    "Take work on a user up again",
+    {200: _USER},
+    WRITES,
+    body=(Nothing,),
+    body_optional=True,
+    errors=(*UNUSABLE, *UNAVAILABLE),
 )
 EVENTS = Operation(
     "Show what happened to a user's grant, newest first",

@@ -36,10 +36,19 @@ _REFRESH = Operation(
     ),
 )  # fmt: skip
 _PREFLIGHT = Operation(
-    "Ask whether a page's origin may ask (CORS)", {204: ("It may", None)}, errors=("origin_refused",)
+    "Ask whether a page's origin may ask (CORS)",
+    {204: ("It may", None)},
+    errors=("origin_refused",),
+    anonymous=True,
 )
-_SCRIPT = Operation("Browser helper", {200: ("An ES module", None)}, media_type="text/javascript")
-_HEALTH = Operation("Tell that the process lives", {200: ("It lives", Health)})
+_SCRIPT = Operation(
+    "Fetch a browser helper, an ES module",
+    {200: ("The module", None)},
+    errors=("origin_refused",),
+    media_type="text/javascript",
+    anonymous=True,
+)
+_HEALTH = Operation("Tell that the process lives", {200: ("It lives", Health)}, anonymous=True)
 
 
 class PublicDoor:

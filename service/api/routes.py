@@ -42,7 +42,8 @@ Handler = Callable[[Call], Awaitable[Answer]]
 class Operation:
     """What the interface's description says of a route, and what admits a caller to it.
 
-    `scopes`: a caller needs one of them. `errors`: the codes that are special to this route.
+    `scopes`: a caller needs one of them. `body`: one of these models fits it. `errors`: the codes that
+    are special to this route.
     """
 
     summary: str
@@ -50,8 +51,10 @@ class Operation:
     scopes: tuple[str, ...] = ()
     query: type[Query] = Query
     body: tuple[type[BaseModel], ...] = ()
+    body_optional: bool = False
     errors: tuple[str, ...] = ()
     media_type: str = "application/json"
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,8 @@ class UserToRecover(Body):
 class ProfileToChange(Preferences):
     """The fields to change; the others stay as they are."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     email: Email = ABSENT
     name: Name = ABSENT
 

@@ -32,6 +32,7 @@ class Waits:
         task.add_done_callback(self._ended)
         done, _ = await asyncio.wait({task}, timeout=seconds)
         if not done:
+            task.add_done_callback(self._note_late_failure)
             raise RefreshInProgress(retry_after_s=ASK_AGAIN_S)
         return task.result()
 
@@ -44,6 +45,13 @@ class Waits:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        error = None if task.cancelled() else task.exception()
+        _error_of(task)  # looked at, or asyncio logs it with its message when nobody waits any more
+
+    def _note_late_failure(self, task: asyncio.Task[Any]) -> None:
+        error = _error_of(task)
         if error is not None and not isinstance(error, BrokerError):
             self._observer.note("request.work_failed", error=type(error).__name__)
+
+
+def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()

@@ -50,9 +50,11 @@ class Script:
     def __init__(self, **results):
         self.results = results
         self.calls = []
+        self.called = asyncio.Event()
 
     async def play(self, name, *facts):
         self.calls.append((name, *facts))
+        self.called.set()
         result = self.results.get(name)
         if isinstance(result, asyncio.Event):
             await result.wait()
@@ -112,7 +114,7 @@ class UsersScript(Script):
 
     async def events(self, key, limit):
         await self.play("events", key, limit)
-        return [GrantEvent(NOW, "refresh.rotated", 5, "ahead")]
+        return [GrantEvent(NOW, "refresh.rotated", 5, trigger="ahead")]
 
 
 class Notes:
@@ -173,9 +175,8 @@ class House:
 
     def refresh(self, token=HELD, path="/refresh", **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.session.get(
-            self.url("public", path), headers={"Authorization": f"Bearer {token}"} | named
-        )
+        url = URL(self.url("public", path), encoded=True)
+        return self.session.get(url, headers={"Authorization": f"Bearer {token}"} | named)
 
     def call(self, method, path, key="app-key", **request):
         headers = {"Authorization": f"Bearer {key}"} | request.pop("headers", {})
