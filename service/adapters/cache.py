@@ -181,6 +181,9 @@ class RedisCache:
         (reply,) = await self._link.cache.exchange([FIND.call(names)], asked_at)
         if isinstance(reply, RedisUnavailable):
             return [None] * len(looks)
+        if not isinstance(reply, list) or len(reply) != len(looks):
+            self._observer.note("cache.foreign", reason="not an answer to this question")
+            return [None] * len(looks)
         return [self._read(look, found, sent_at) for look, found in zip(looks, reply, strict=True)]
 
     def _read(self, look: _Look, found: Sequence[bytes | None], sent_at: float) -> CacheHit | None:
@@ -191,7 +194,9 @@ class RedisCache:
         try:
             hit = self._open(look, token, held)
         except SealBroken:
-            self._observer.note("cache.foreign", look if isinstance(look, UserKey) else None)
+            self._observer.note(
+                "cache.foreign", look if isinstance(look, UserKey) else None, reason="does not open"
+            )
             return None
         now, current = self._clock(), hit.current
         dead = current.expires_at <= now or hit.presented.counts_until <= now

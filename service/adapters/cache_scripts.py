@@ -26,7 +26,7 @@ for place, name in ipairs(KEYS) do
   if string.sub(name, 1, 5) == 'tb:t:' then
     token = read(name)
     local round, user = string.match(token or '', '^(%w+):(%w+):')
-    held = user and read('tb:u:' .. user) or false
+    if user then held = read('tb:u:' .. user) elseif token then held = '?' end
     local stands = held and string.match(held, '^%d+:(%w+):')
     if stands and stands ~= round then held = false end
   else

@@ -46,7 +46,7 @@ class Health:
         return not self._wrong
 
     def wrong(self, what: str, problem: BaseException) -> RedisUnavailable:
-        """Note that `what` (link, read, write, wakeups) does not work; returns the error to raise."""
+        """Note that `what` (read, write, wakeups) does not work; returns the error to raise."""
         known = (reason for kind, reason in _REASONS if isinstance(problem, kind))
         reason = next(known, "unreachable")
         if not self._wrong:
@@ -54,11 +54,11 @@ class Health:
         self._wrong.add(what)
         return RedisUnavailable(reason)
 
-    def right(self, *what: str) -> None:
-        """Note that these work."""
-        if self._wrong.isdisjoint(what):
+    def right(self, what: str) -> None:
+        """Note that it works; all is well when nothing is left that did not."""
+        if what not in self._wrong:
             return
-        self._wrong.difference_update(what)
+        self._wrong.remove(what)
         if not self._wrong:
             self._observer.note("dependency.up", dependency="redis")
 

@@ -32,6 +32,11 @@ class Call:
     insist: bool = False
     source: str = ""
 
+    @property
+    def kind(self) -> str:
+        """What does not work when this does not: a server may well read and not write."""
+        return "write" if self.writes else "read"
+
     def in_full(self) -> tuple[Word, ...]:
         """Return the command with its script spelled out."""
         return ("EVAL", self.source, *self.words[2:])
@@ -83,7 +88,7 @@ class Lane:
         except (RedisError, OSError, TimeoutError) as problem:
             self._breaker.failed(now())
             await self._drop_idle()
-            return [self._health.wrong("link", problem)] * len(calls)
+            return [self._health.wrong(call.kind, problem) for call in calls]
         self._breaker.worked()
         return [self._judge(call, reply) for call, reply in zip(calls, replies, strict=True)]
 
@@ -104,12 +109,11 @@ class Lane:
         return replies
 
     def _judge(self, call: Call, reply: Reply) -> Reply | RedisUnavailable:
-        what = "write" if call.writes else "read"
         if isinstance(reply, RedisError):
-            refused = self._health.wrong(what, reply)
-            self._health.right("link")
-            return refused
-        self._health.right("link", what)
+            return self._health.wrong(call.kind, reply)
+        if reply != 0 or not call.writes:
+            # A script that answers 0 has written nothing, so it does not show that writing works.
+            self._health.right(call.kind)
         return reply
 
     async def _round_trip(self, commands: Sequence[tuple[Word, ...]]) -> list[Reply]:

@@ -5,10 +5,17 @@ Two lanes, so that a burst of look-ups does not hold up a lease.
 
 from __future__ import annotations
 
+import asyncio
+
 from service.adapters.redis_health import Breaker, Health, RedisUnavailable
 from service.adapters.redis_lane import Call, Lane
 from service.adapters.redis_url import Connection, Connections
 from service.broker.ports import Observer
+
+_PINGS = (
+    Call(("PING",), writes=False, insist=True),
+    Call(("SET", "tb:p", 1, "PX", 60_000), insist=True),
+)
 
 
 class RedisLink:
@@ -33,12 +40,10 @@ class RedisLink:
         return self._connections.make()
 
     async def ping(self) -> bool:
-        """Whether Redis answers now."""
-        try:
-            await self.locks.ask(Call(("PING",), writes=False, insist=True))
-        except RedisUnavailable:
-            return False
-        return True
+        """Whether Redis reads and writes now; asks even while it is left alone."""
+        asked = [self.locks.ask(call) for call in _PINGS]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return not any(isinstance(answer, RedisUnavailable) for answer in answers)
 
     async def aclose(self) -> None:
         """Wait for what is out and close every connection."""

@@ -95,7 +95,7 @@ class RedisWakeups:
         self._waiters.announce(key, generation)
         message = orjson.dumps([key.client, key.user_id, generation])
         with suppress(RedisUnavailable):
-            await self._link.locks.ask(Call(("PUBLISH", _CHANNEL, message)))
+            await self._link.locks.ask(Call(("PUBLISH", _CHANNEL, message), writes=False))
 
     async def wait(self, key: UserKey, seen: int, timeout_s: float) -> bool:
         """Wait for a generation above `seen`; False when the time passed (it may still have come)."""
