@@ -5,7 +5,6 @@ The path of a good answer is short on purpose; nothing on it parses a body or bu
 
 from __future__ import annotations
 
-import asyncio
 from importlib import resources
 
 import orjson
@@ -17,11 +16,11 @@ from service.api.doors import Doors
 from service.api.errors import BearerMalformed
 from service.api.limits import AddressFailures
 from service.api.observe import healthz
+from service.api.patience import Patience
 from service.api.peers import Peers
 from service.api.routes import Call, Handler, Operation, Route
 from service.api.views import FreshToken, Health
-from service.api.waits import ASK_AGAIN_S
-from service.broker.errors import GrantDead, GrantPaused, RefreshInProgress, TokenUnknown, UserUnknown
+from service.broker.errors import GrantDead, GrantPaused, TokenUnknown, UserUnknown
 from service.broker.model import CurrentToken
 
 _UNIDENTIFIED = (TokenUnknown, UserUnknown, GrantDead, GrantPaused)
@@ -57,7 +56,7 @@ class PublicDoor:
     def __init__(self, doors: Doors) -> None:
         peers = Peers(doors.trusted_proxies)
         self._answers = doors.answers
-        self._timeout_s = doors.public_answer_timeout_s
+        self._patience = Patience(doors.public_answer_timeout_s)
         self._path = doors.public_path
         self._peers = peers
         self._failures = AddressFailures(doors.address_failures_per_minute)
@@ -97,13 +96,7 @@ class PublicDoor:
         """Ask the broker; a caller whose patience ends leaves, the refresh goes on."""
         if not may_be_token(token):
             raise TokenUnknown
-        try:
-            async with asyncio.timeout(self._timeout_s) as patience:
-                return await self._answers.for_browser(token)
-        except TimeoutError as error:
-            if not patience.expired():
-                raise
-            raise RefreshInProgress(retry_after_s=ASK_AGAIN_S) from error
+        return await self._patience.wait(self._answers.for_browser(token))
 
 
 def _script(name: str) -> Handler:

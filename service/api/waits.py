@@ -10,12 +10,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from service.api.patience import ASK_AGAIN_S
 from service.broker.errors import BrokerError, RefreshInProgress
 from service.broker.ports import Observer
 
 T = TypeVar("T")
-
-ASK_AGAIN_S = 2.0
 
 
 class Waits:
