@@ -5,7 +5,6 @@ The endpoints get nothing but this; never imports them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,7 +113,7 @@ class Call:
             await self.gates.reach(self.entry.route, point, self.entry.client, self.entry.user_id)
         race = self.draws.get(FaultKind.RACE)
         if race is not None and point == "read":
-            await asyncio.sleep(race.delay_s)
+            await self.gates.pause(race.delay_s)
 
     def check_writable(self) -> None:
         """Refuse as Prisma does when its database is in trouble."""

@@ -14,6 +14,8 @@ from enum import StrEnum
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
 
+from sandbox.calcom.tally import Tally
+
 
 class FaultKind(StrEnum):
     """What goes wrong. `*_before`: nothing was executed; `*_after`: executed, then the answer suffers."""
@@ -39,6 +41,10 @@ class FaultKind(StrEnum):
     CRASH_UNLINKED = "crash_unlinked"
     CRASH_TOKENLESS = "crash_tokenless"
     ROUTE_REMOVED = "route_removed"
+
+    @classmethod
+    def _missing_(cls, value: object) -> FaultKind:
+        raise ValueError(f"unknown fault {value!r}; known are {', '.join(cls)}")
 
 
 MALFORMED_VARIANTS = (
@@ -85,7 +91,7 @@ class Fault:
     variant: str | None = None
     reset_s: float = 60.0
     id: int = 0
-    hits: int = 0
+    struck_calls: Tally = field(default_factory=Tally, repr=False)
     cleared: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +102,15 @@ class Fault:
             raise ValueError(f"unknown variant {self.variant!r} of fault {self.kind.value}")
         if not 0 <= self.probability <= 1:
             raise ValueError(f"probability must lie in [0, 1], not {self.probability}")
+
+    @property
+    def hits(self) -> int:
+        """How many calls it has struck."""
+        return self.struck_calls.value
+
+    async def struck(self, count: int = 1, timeout_s: float = 10.0) -> None:
+        """Wait until so many calls have drawn the fault; raises TimeoutError."""
+        await self.struck_calls.reached(count, timeout_s)
 
     @property
     def shown(self) -> dict[str, object]:
@@ -169,7 +184,7 @@ class Faults:
             return False
         if fault.probability < 1 and self._random.random() >= fault.probability:
             return False
-        fault.hits += 1
+        fault.struck_calls.add()
         return True
 
     def _delay(self, fault: Fault) -> float:

@@ -7,8 +7,11 @@ write), `row` and `linked` (create: between its writes) and `after` (committed, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Iterator
+
+from sandbox.calcom.tally import Tally
 
 POINTS = ("before", "read", "row", "linked", "after")
 
@@ -22,10 +25,14 @@ class Gate:
         self.point = point
         self.client = client
         self.user = user
-        self.arrivals = 0
         self.is_open = False
         self._held: deque[asyncio.Future[None]] = deque()
-        self._watchers: list[tuple[int, asyncio.Future[None]]] = []
+        self._arrivals = Tally()
+
+    @property
+    def arrivals(self) -> int:
+        """How many calls have come to the gate in all."""
+        return self._arrivals.value
 
     @property
     def held(self) -> int:
@@ -49,8 +56,7 @@ class Gate:
 
     async def hold(self) -> None:
         """Stop a call here until it is let go."""
-        self.arrivals += 1
-        self._tell_watchers()
+        self._arrivals.add()
         if self.is_open:
             return
         call = asyncio.get_running_loop().create_future()
@@ -59,12 +65,7 @@ class Gate:
 
     async def arrived(self, count: int = 1, timeout_s: float = 10.0) -> None:
         """Wait until `count` calls in all have come to the gate; raises TimeoutError."""
-        if self.arrivals >= count:
-            return
-        seen = asyncio.get_running_loop().create_future()
-        self._watchers.append((count, seen))
-        async with asyncio.timeout(timeout_s):
-            await seen
+        await self._arrivals.reached(count, timeout_s)
 
     def release(self, count: int | None = None) -> int:
         """Let the `count` oldest held calls go (None: all); later ones are held again. Returns how many."""
@@ -81,12 +82,6 @@ class Gate:
         self.is_open = True
         return self.release()
 
-    def _tell_watchers(self) -> None:
-        for count, seen in self._watchers:
-            if self.arrivals >= count and not seen.done():
-                seen.set_result(None)
-        self._watchers = [(count, seen) for count, seen in self._watchers if not seen.done()]
-
     def __enter__(self) -> Gate:
         return self
 
@@ -95,11 +90,12 @@ class Gate:
 
 
 class Gates:
-    """The gates that stand now."""
+    """The gates that stand now, and every other wait that ends when the sandbox shuts."""
 
     def __init__(self) -> None:
         self._gates: dict[int, Gate] = {}
         self._last_id = 0
+        self._shut = asyncio.Event()
 
     def add(self, route: str, point: str, client: str | None = None, user: int | None = None) -> Gate:
         """Set up a gate; raises ValueError on an unknown point."""
@@ -126,8 +122,14 @@ class Gates:
         gate.open()
         self._gates.pop(gate.id, None)
 
-    def open_all(self) -> None:
-        """Open every gate and take it down."""
+    async def pause(self, seconds: float) -> None:
+        """Wait so long, or until the sandbox shuts."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._shut.wait(), seconds)
+
+    def shut(self) -> None:
+        """End every pause, open every gate and take it down."""
+        self._shut.set()
         for gate in list(self._gates.values()):
             self.remove(gate)
 

@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ import orjson
 
 from sandbox.calcom.jwt import identifier
 from sandbox.calcom.records import Pair
+from sandbox.calcom.tally import Tally
 
 
 def wall_ms() -> float:
@@ -115,7 +116,7 @@ class Journal:
     def __init__(self, path: str | Path | None, keep: int, *, raw_tokens: bool = False) -> None:
         self._entries: deque[Entry] = deque(maxlen=keep)
         self._raw_tokens = raw_tokens
-        self.calls: Counter[str] = Counter()
+        self._tallies: defaultdict[str, Tally] = defaultdict(Tally)
         self._arrived = 0
         self._seq = 0
         self._file: int | None = None
@@ -133,10 +134,19 @@ class Journal:
         self._seq += 1
         entry.seq = self._seq
         entry.ended_ms = wall_ms()
-        self.calls[entry.route] += 1
         self._entries.append(entry)
         if self._file is not None:
             os.write(self._file, orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
+        self._tallies[entry.route].add()
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Return how many lines each route has had, those no longer kept included."""
+        return {route: tally.value for route, tally in self._tallies.items()}
+
+    async def written(self, count: int, *, route: str, timeout_s: float = 10.0) -> None:
+        """Wait until a route has had so many lines in all; raises TimeoutError."""
+        await self._tallies[route].reached(count, timeout_s)
 
     def of(self, route: str | None = None, *, user_id: int | None = None) -> list[Entry]:
         """Return the kept entries of a route and a user, oldest first."""

@@ -81,9 +81,9 @@ class Pipeline:
         return web.Response(status=204, headers=PREFLIGHT)
 
     async def shut(self) -> None:
-        """Let go of everything that waits and cancel what still runs late."""
+        """Let every call that waits go on at once, and drop those that were to run late."""
         self.faults.clear()
-        self.gates.open_all()
+        self.gates.shut()
         for task in list(self._late):
             task.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
@@ -122,7 +122,7 @@ class Pipeline:
         if FaultKind.HANG_BEFORE in draws:
             await _hang(call, draws[FaultKind.HANG_BEFORE])
         if FaultKind.DELAY_BEFORE in draws:
-            await asyncio.sleep(draws[FaultKind.DELAY_BEFORE].delay_s)
+            await self.gates.pause(draws[FaultKind.DELAY_BEFORE].delay_s)
         response = spoil.before(draws, call.request)
         if response is not None:
             call.entry.status = response.status
@@ -212,7 +212,7 @@ class Pipeline:
     async def _after(self, call: Call, response: web.Response) -> web.Response:
         draws = call.draws
         if FaultKind.DELAY_AFTER in draws:
-            await asyncio.sleep(draws[FaultKind.DELAY_AFTER].delay_s)
+            await self.gates.pause(draws[FaultKind.DELAY_AFTER].delay_s)
         if FaultKind.HANG_AFTER in draws:
             await _hang(call, draws[FaultKind.HANG_AFTER])
         if FaultKind.DROP_AFTER in draws:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from sandbox.calcom import errors
 from sandbox.calcom.config import Limits
 from sandbox.calcom.jwt import identifier
 
@@ -39,7 +40,7 @@ class Throttle:
         self._buckets: dict[str, _Bucket] = {}
 
     def admit(self, headers: Mapping[str, str], address: str) -> Verdict:
-        """Count one call and say whether it may pass."""
+        """Count one call and say whether it may pass; an API key, which nobody has here, is refused."""
         key, limit = self._tracker(headers, address)
         now = self._clock()
         bucket = self._current(key, now)
@@ -55,6 +56,8 @@ class Throttle:
 
     def _tracker(self, headers: Mapping[str, str], address: str) -> tuple[str, int]:
         token = headers.get("Authorization", "").replace("Bearer ", "", 1)
+        if token.startswith("cal_"):
+            raise errors.unauthorized("CustomThrottlerGuard - Invalid API Key")
         if token:
             return f"access_token_{identifier(token)}", self.limits.access_token
         client_id = headers.get("x-cal-client-id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Required, cast
 
 from aiohttp import web
 from pydantic import ConfigDict, TypeAdapter, with_config
@@ -27,7 +27,7 @@ class _Settings(TypedDict, total=False):
 
 @with_config(STRICT)
 class _NewFault(FaultOptions, total=False):
-    kind: str
+    kind: Required[str]
     route: str
 
 
@@ -80,8 +80,10 @@ class SwitchDoors:
 
     async def _add_fault(self, request: web.Request) -> web.StreamResponse:
         wanted = await read(request, _NEW_FAULT)
-        kind, route = wanted.pop("kind", ""), wanted.pop("route", "*")
-        return answer(self._sandbox.fault(kind, route, **cast("FaultOptions", wanted)).shown, 201)
+        options = {name: value for name, value in wanted.items() if name not in {"kind", "route"}}
+        route = wanted.get("route", "*")
+        fault = self._sandbox.fault(wanted["kind"], route, **cast("FaultOptions", options))
+        return answer(fault.shown, 201)
 
     async def _clear_faults(self, request: web.Request) -> web.StreamResponse:
         query = request.query

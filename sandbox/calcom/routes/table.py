@@ -28,7 +28,7 @@ TABLE: tuple[tuple[str, str, str, Endpoint], ...] = (
     ("me", "GET", "/v2/me", me.me),
     ("change_me", "PATCH", "/v2/me", me.change_me),
 )
-ROUTES = tuple(name for name, *_ in TABLE)
+ROUTES = (*(name for name, *_ in TABLE), "unknown")
 
 
 async def _unknown(call: Call) -> Answer:
