@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http import HTTPStatus
 from typing import cast
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
+from service.api.answer import Reply
 from service.api.body import MAX_BODY
 from service.api.frame import Frame
 
@@ -62,12 +64,15 @@ class Connection(web.RequestHandler):
     def handle_error(
         self,
         request: web.BaseRequest,
-        status: int = 500,  # noqa: ARG002 - aiohttp's signature
+        status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - the parser's words, which quote what was sent
     ) -> web.StreamResponse:
-        """Answer what could not be parsed."""
-        return cast("web.StreamResponse", self._frame.unparsable(request, exc))
+        """Answer what could not be parsed (400), or what even the frame did not catch."""
+        if status == HTTPStatus.BAD_REQUEST:
+            return cast("web.StreamResponse", self._frame.unparsable(request, exc))
+        answer = self._frame.failed(exc or RuntimeError())
+        return cast("web.StreamResponse", Reply(answer, request, b"", close=True))
 
     def log_exception(self, *args: object, **kw: object) -> None:  # noqa: ARG002 - aiohttp's signature
         """Note where an error came from that reached the connection itself."""

@@ -216,6 +216,18 @@ async def test_a_client_that_asks_first_is_told_to_go_on(house):
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 422 ")
 
 
+async def test_an_error_in_the_frame_itself_is_answered_too():
+    def fails(_):
+        raise RuntimeError(TOKEN)
+
+    async with open_house(enter_request=fails) as house:
+        answer = await send(house, GOOD)
+
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "internal"
+    assert TOKEN not in answer.decode() + str(house.notes.heard)
+
+
 async def test_answers_ask_for_a_new_connection_while_draining(house):
     house.ready.draining = True
 
