@@ -1,0 +1,85 @@
+"""Child processes for tests: what they write, line by line, and their end."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager, suppress
+
+START_WITHIN_S = 30
+END_WITHIN_S = 20
+
+
+class Program:
+    """A running child; `lines` are the JSON objects it wrote, `stray` is everything else it wrote."""
+
+    def __init__(self, name, process):
+        self.name = name
+        self.process = process
+        self.lines = []
+        self.stray = []
+        self._heard = asyncio.Condition()
+        self._reading = asyncio.create_task(self._read())
+
+    async def said(self, event, within_s=START_WITHIN_S):
+        """Return the first line of an event, once there is one; fails with what was written instead."""
+        try:
+            async with asyncio.timeout(within_s), self._heard:
+                await self._heard.wait_for(lambda: self.of(event) or self._reading.done())
+        except TimeoutError:
+            pass
+        assert self.of(event), f"{self.name} never said {event}, but: {self.stray or self.lines[-5:]}"
+        return self.of(event)[0]
+
+    def of(self, event):
+        """Return the lines of an event so far."""
+        return [line for line in self.lines if line.get("event") == event]
+
+    async def end(self, within_s=END_WITHIN_S):
+        """Ask the child to end, as Kubernetes does, and return its exit code; it is killed if it stays."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(within_s):
+                await self.process.wait()
+        finally:
+            await self.kill()
+        return self.process.returncode
+
+    async def kill(self):
+        """Kill the child, if it is still there."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+        await self._reading
+
+    async def _read(self):
+        async for line in self.process.stdout:
+            try:
+                self.lines.append(json.loads(line))
+            except ValueError:
+                self.stray.append(line.decode(errors="replace").rstrip())
+            await self._tell()
+        await self._tell()
+
+    async def _tell(self):
+        async with self._heard:
+            self._heard.notify_all()
+
+
+@asynccontextmanager
+async def token_broker(command, environment):
+    """Run `token-broker <command>` with this environment; gives the Program and ends it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service.cli", command,
+        env={"PATH": os.environ["PATH"], **environment},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    program = Program(command, process)
+    try:
+        yield program
+        code = await program.end()
+        assert code == 0, f"token-broker {command} ended with {code}: {program.stray or program.lines[-5:]}"
+    finally:
+        await program.kill()
