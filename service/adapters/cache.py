@@ -7,37 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
 
 from service.adapters.batches import Batcher
-from service.adapters.cache_scripts import BLOCK, FIND, PUT
-from service.adapters.cache_values import (
-    Values,
-    Vault,
-    hashed,
-    name_of_block,
-    name_of_confirmation,
-    name_of_token,
-    name_of_user,
-)
+from service.adapters.cache_scripts import Look, Presented, block_call, find_call, put_call
+from service.adapters.cache_values import Values, Vault, name_of_confirmation
 from service.adapters.near import Bounded, NearCache, Refusals
 from service.adapters.redis_health import RedisUnavailable
-from service.adapters.redis_lane import Call, Reply, Word
+from service.adapters.redis_lane import Call, Reply
 from service.adapters.redis_link import RedisLink
 from service.broker.errors import SealBroken
 from service.broker.model import CurrentToken, Fingerprint, LineageEntry, UserKey
 from service.broker.ports import CacheHit, Clock, Observer
 
-_BLOCK_MS = 25 * 3600 * 1000
-"""Longer than the longest life a token may have, so that no token outlives the block on it."""
-
 _PAY_AGAIN_S = 1.0
-
-_Look = Fingerprint | UserKey
 
 
 class RedisCache:
@@ -63,7 +48,7 @@ class RedisCache:
         self._near = NearCache(most_near)
         self._refusals = Refusals(most_near)
         self._confirmed: Bounded[UserKey, tuple[int, float]] = Bounded(most_near)
-        self._looks: Batcher[_Look, CacheHit | None] = Batcher(self._look_up)
+        self._looks: Batcher[Look, CacheHit | None] = Batcher(self._look_up)
         self._paying: asyncio.Task[None] | None = None
 
     def find_near(self, fingerprints: Sequence[Fingerprint]) -> CacheHit | None:
@@ -91,13 +76,7 @@ class RedisCache:
             return CacheHit(_itself(current), current, "near")
         return await self._looks.ask(key)
 
-    async def put(
-        self,
-        current: CurrentToken,
-        presented: Sequence[tuple[Fingerprint, LineageEntry]] = (),
-        *,
-        reopen: bool = False,
-    ) -> None:
+    async def put(self, current: CurrentToken, presented: Presented = (), *, reopen: bool = False) -> None:
         """Cache an answer unless a newer generation, or a block on this one, stands there.
 
         `reopen` lifts a block on exactly this generation: only for who has just had it confirmed.
@@ -107,10 +86,11 @@ class RedisCache:
             self._refusals.lift(key, current.generation)
         self._near.drop(key, below=current.generation)
         admitted = self._refusals.admits(key, current.generation, asked_at)
-        if not admitted or current.expires_at <= self._clock():
+        now = self._clock()
+        if not admitted or current.expires_at <= now:
             return
         try:
-            kept = await self._ask(self._put_call(current, presented, reopen=reopen))
+            kept = await self._ask(put_call(self._values, current, presented, now, reopen=reopen))
             near_s = self.near_life_s
         except RedisUnavailable:
             # Others may block it without our hearing of it: half a life covers what was read before that.
@@ -145,18 +125,14 @@ class RedisCache:
         if seconds <= 0:
             return
         self._confirmed[key] = (generation, self._monotonic() + seconds)
-        words: tuple[Word, ...] = (
-            "SET",
-            name_of_confirmation(key),
-            generation,
-            "PX",
-            math.ceil(seconds * 1000),
-        )
         with suppress(RedisUnavailable):
-            await self._ask(Call(words))
+            ms = math.ceil(seconds * 1000)
+            await self._ask(Call(("SET", name_of_confirmation(key), generation, "PX", ms)))
 
     async def recently_confirmed(self, key: UserKey, generation: int) -> bool:
         """Whether `note_confirmed` for this generation is still remembered."""
+        if not self._refusals.admits(key, generation, self._monotonic()):
+            return False
         try:
             noted = await self._ask(Call(("GET", name_of_confirmation(key)), writes=False))
         except RedisUnavailable:
@@ -174,11 +150,10 @@ class RedisCache:
     async def _ask(self, call: Call) -> Reply:
         return await self._link.cache.ask(call)
 
-    async def _look_up(self, looks: Sequence[_Look], asked_at: float) -> list[CacheHit | None]:
+    async def _look_up(self, looks: Sequence[Look], asked_at: float) -> list[CacheHit | None]:
         """Answer one batch; `asked_at` is the loop's time, what is near goes by our own clock."""
         sent_at = self._monotonic()
-        names = [name_of_user(look) if isinstance(look, UserKey) else name_of_token(look) for look in looks]
-        (reply,) = await self._link.cache.exchange([FIND.call(names)], asked_at)
+        (reply,) = await self._link.cache.exchange([find_call(looks)], asked_at)
         if isinstance(reply, RedisUnavailable):
             return [None] * len(looks)
         if not isinstance(reply, list) or len(reply) != len(looks):
@@ -186,7 +161,7 @@ class RedisCache:
             return [None] * len(looks)
         return [self._read(look, found, sent_at) for look, found in zip(looks, reply, strict=True)]
 
-    def _read(self, look: _Look, found: Sequence[bytes | None], sent_at: float) -> CacheHit | None:
+    def _read(self, look: Look, found: Sequence[bytes | None], sent_at: float) -> CacheHit | None:
         """Open what was found and remember it; what does not open is a miss and an alarm."""
         token, held = found
         if held is None or (token is None and isinstance(look, Fingerprint)):
@@ -206,20 +181,14 @@ class RedisCache:
         self._keep_near(current, presented, sent_at, self.near_life_s)
         return hit
 
-    def _open(self, look: _Look, token: bytes | None, held: bytes) -> CacheHit:
+    def _open(self, look: Look, token: bytes | None, held: bytes) -> CacheHit:
         if isinstance(look, UserKey):
             current = self._values.read_user(look, held)
             return CacheHit(_itself(current), current)
         entry = self._values.read_token(look, token or b"")
         return CacheHit(entry, self._values.read_user(entry.key, held))
 
-    def _keep_near(
-        self,
-        current: CurrentToken,
-        presented: Sequence[tuple[Fingerprint, LineageEntry]],
-        asked_at: float,
-        near_s: float,
-    ) -> None:
+    def _keep_near(self, current: CurrentToken, presented: Presented, asked_at: float, near_s: float) -> None:
         """Remember an answer here; its life counts from when it was asked, so that no block outruns it."""
         if not self._refusals.admits(current.key, current.generation, asked_at):
             return
@@ -230,31 +199,8 @@ class RedisCache:
             counts_s = (entry.counts_until - now).total_seconds()
             self._near.keep_token(fingerprint, entry, asked_at + min(near_s, counts_s))
 
-    def _put_call(
-        self, current: CurrentToken, presented: Sequence[tuple[Fingerprint, LineageEntry]], *, reopen: bool
-    ) -> Call:
-        now, key = self._clock(), current.key
-        names = [name_of_user(key), name_of_block(key)]
-        user = hashed(key).encode()
-        words: list[Word] = [
-            current.generation,
-            self._values.write_user(current),
-            _ms(current.expires_at - now),
-            int(reopen),
-            secrets.token_hex(4),
-        ]
-        for fingerprint, entry in presented:
-            if entry.counts_until > now:
-                names.append(name_of_token(fingerprint))
-                words += [
-                    user + b":" + self._values.write_token(fingerprint, entry),
-                    _ms(entry.counts_until - now),
-                ]
-        return PUT.call(names, *words)
-
     async def _carry_out_block(self, key: UserKey, generation: int, *, insist: bool = False) -> None:
-        names = [name_of_user(key), name_of_block(key), name_of_confirmation(key)]
-        await self._ask(BLOCK.call(names, generation, _BLOCK_MS, insist=insist))
+        await self._ask(block_call(key, generation, insist=insist))
         self._refusals.done(key, generation, self._monotonic())
 
     async def _pay_owed(self) -> None:
@@ -269,7 +215,3 @@ class RedisCache:
 def _itself(current: CurrentToken) -> LineageEntry:
     """Return the entry of a current token that nobody presented."""
     return LineageEntry(current.key, current.generation, current.expires_at)
-
-
-def _ms(left: timedelta) -> int:
-    return max(1, math.ceil(left / timedelta(milliseconds=1)))

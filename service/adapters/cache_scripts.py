@@ -8,7 +8,27 @@ a key of its own, so that it outlives whatever replaces the value. A value of an
 
 from __future__ import annotations
 
-from service.adapters.redis_lane import Script
+import math
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from service.adapters.cache_values import (
+    Values,
+    hashed,
+    name_of_block,
+    name_of_confirmation,
+    name_of_token,
+    name_of_user,
+)
+from service.adapters.redis_lane import Call, Script, Word
+from service.broker.model import CurrentToken, Fingerprint, LineageEntry, UserKey
+
+Look = Fingerprint | UserKey
+Presented = Sequence[tuple[Fingerprint, LineageEntry]]
+
+_BLOCK_MS = 25 * 3600 * 1000
+"""Nobody puts what was read from the database a day ago."""
 
 _READ = """
 local function read(name)
@@ -17,7 +37,7 @@ local function read(name)
 end
 """
 
-FIND = Script(
+_FIND = Script(
     _READ
     + """
 local found = {}
@@ -38,9 +58,9 @@ return found
 """,
     writes=False,
 )
-"""KEYS: names of users or tokens. Returns {token or nil, user's value or nil} for each."""
+# KEYS: names of users or tokens. Returns {token or nil, user's value or nil} for each.
 
-PUT = Script(
+_PUT = Script(
     _READ
     + """
 local user, block = KEYS[1], KEYS[2]
@@ -60,12 +80,10 @@ end
 return 1
 """
 )
-"""KEYS: user, block, tokens. ARGV: generation, sealed, ms, reopen, a fresh round, (value, ms) for each token.
+# KEYS: user, block, tokens. ARGV: generation, sealed, ms, reopen, a fresh round, (value, ms) for each token.
+# Returns 1, or 0 where it was refused.
 
-Returns 1, or 0 where it was refused.
-"""
-
-BLOCK = Script(
+_BLOCK = Script(
     _READ
     + """
 redis.call('DEL', KEYS[1], KEYS[3])
@@ -75,4 +93,38 @@ redis.call('SET', KEYS[2], newest .. '!', 'PX', ARGV[2])
 return 1
 """
 )
-"""KEYS: user, block, confirmation. ARGV: generation, ms."""
+# KEYS: user, block, confirmation. ARGV: generation, ms.
+
+
+def find_call(looks: Sequence[Look]) -> Call:
+    """Return the call that looks all of them up: for each its token's and its user's value, or None."""
+    return _FIND.call(
+        [name_of_user(look) if isinstance(look, UserKey) else name_of_token(look) for look in looks]
+    )
+
+
+def put_call(
+    values: Values, current: CurrentToken, presented: Presented, now: datetime, *, reopen: bool
+) -> Call:
+    """Return the call that caches an answer; its reply is 1, or 0 where it was refused."""
+    key = current.key
+    names = [name_of_user(key), name_of_block(key)]
+    words: list[Word] = [current.generation, values.write_user(current), _ms(current.expires_at - now)]
+    words += [int(reopen), secrets.token_hex(4)]
+    user = hashed(key).encode()
+    for fingerprint, entry in presented:
+        if entry.counts_until > now:
+            names.append(name_of_token(fingerprint))
+            value = user + b":" + values.write_token(fingerprint, entry)
+            words += [value, _ms(entry.counts_until - now)]
+    return _PUT.call(names, *words)
+
+
+def block_call(key: UserKey, generation: int, *, insist: bool) -> Call:
+    """Return the call that drops a user's answer and refuses generations up to this one."""
+    names = [name_of_user(key), name_of_block(key), name_of_confirmation(key)]
+    return _BLOCK.call(names, generation, _BLOCK_MS, insist=insist)
+
+
+def _ms(left: timedelta) -> int:
+    return max(1, math.ceil(left / timedelta(milliseconds=1)))

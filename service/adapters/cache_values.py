@@ -31,7 +31,8 @@ class Vault(Protocol):
 
 def hashed(key: UserKey) -> str:
     """Return what stands for a user in key names: 32 hexadecimal digits."""
-    return blake2b(f"{len(key.client)}:{key.client}{key.user_id}".encode(), digest_size=16).hexdigest()
+    name = f"{len(key.client)}:{key.client}{key.user_id}".encode("utf-8", "surrogatepass")
+    return blake2b(name, digest_size=16).hexdigest()
 
 
 def name_of_user(key: UserKey) -> str:

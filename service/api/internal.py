@@ -64,7 +64,8 @@ class InternalDoor:
         """Create a managed user, or find the one this call created before."""
         body = await ask.body(NewUser)
         key = ask.about(body.id)
-        user, created = await self._wait(self._users.create(key, body.profile(), actor=ask.caller.name))
+        work = self._users.create(key, body.profile(), vouch=_vouches(ask), actor=ask.caller.name)
+        user, created = await self._wait(work)
         return _json(user_view(user), status=201 if created else 200)
 
     async def enrol(self, ask: Ask) -> Answer:
@@ -74,14 +75,23 @@ class InternalDoor:
             return await self._recover(ask, raw)
         ask.require("users:write")
         enrolment = ask.as_model(raw, PairToEnrol).enrolment()
-        work = self._users.enrol(ask.user, enrolment, replace=ask.query.replace, actor=ask.caller.name)
+        work = self._users.enrol(
+            ask.user,
+            enrolment,
+            replace=ask.query.replace,
+            vouch=_vouches(ask),
+            actor=ask.caller.name,
+        )
         return await self._user(work)
 
     async def _recover(self, ask: Ask, raw: dict[str, Any]) -> Answer:
         ask.require("admin")
         body = ask.as_model(raw, UserToRecover)
         upstream_id = str(body.cal_user_id)
-        return await self._user(self._users.recover(ask.user, upstream_id, body.email, actor=ask.caller.name))
+        work = self._users.recover(
+            ask.user, upstream_id, body.email, vouch=_vouches(ask), actor=ask.caller.name
+        )
+        return await self._user(work)
 
     async def page(self, ask: Ask) -> Answer:
         """List users."""
@@ -112,8 +122,7 @@ class InternalDoor:
 
     async def token(self, ask: Ask) -> Answer:
         """Hand out a user's token."""
-        vouch = "vouch" in ask.caller.scopes
-        work = self._answers.for_service(ask.user, min_ttl_s=ask.query.min_ttl, vouch=vouch)
+        work = self._answers.for_service(ask.user, min_ttl_s=ask.query.min_ttl, vouch=_vouches(ask))
         return _json(service_token(await self._wait(work)))
 
     async def refresh(self, ask: Ask) -> Answer:
@@ -153,3 +162,8 @@ class InternalDoor:
 
 def _json(view: BaseModel, status: int = 200) -> Answer:
     return Answer(status, view.model_dump_json().encode())
+
+
+def _vouches(ask: Ask) -> bool:
+    """Whether the caller's word counts as the app's that a person has signed in."""
+    return "vouch" in ask.caller.scopes

@@ -30,13 +30,15 @@ class Answers(Protocol):
 class Users(Protocol):
     """Looks after the app's users and their grants."""
 
-    async def create(self, key: UserKey, profile: Profile, *, actor: str) -> tuple[User, bool]:
+    async def create(self, key: UserKey, profile: Profile, *, vouch: bool, actor: str) -> tuple[User, bool]:
         """Return the user, and whether this call created it."""
 
-    async def enrol(self, key: UserKey, enrolment: Enrolment, *, replace: bool, actor: str) -> User:
+    async def enrol(
+        self, key: UserKey, enrolment: Enrolment, *, replace: bool, vouch: bool, actor: str
+    ) -> User:
         """Keep a pair that the app already holds; onto a live grant only with `replace`."""
 
-    async def recover(self, key: UserKey, upstream_id: str, email: str, *, actor: str) -> User:
+    async def recover(self, key: UserKey, upstream_id: str, email: str, *, vouch: bool, actor: str) -> User:
         """Take over a user whose tokens were lost, once upstream confirms its id and e-mail address."""
 
     async def page(self, query: UserQuery) -> list[User]:

@@ -52,6 +52,7 @@ class _Begun:
     key: UserKey
     profile: Profile
     intent: Intent
+    vouch: bool
     actor: str
 
 
@@ -64,13 +65,13 @@ class Creation:
         self._circuits = circuits
         self._flights: Flights[tuple[User, bool]] = Flights()
 
-    async def create(self, key: UserKey, profile: Profile, *, actor: str) -> tuple[User, bool]:
+    async def create(self, key: UserKey, profile: Profile, *, vouch: bool, actor: str) -> tuple[User, bool]:
         """Return the user and whether this call created it; the same call again finds it.
 
         Raises Conflict (id or e-mail of another user), ExistsUpstream, Invalid (upstream refused a
         value), UpstreamUnavailable, StorageUnavailable, RefreshInProgress (another process is at it).
         """
-        task, _ = self._flights.start(key, lambda: self._create(key, profile, actor))
+        task, _ = self._flights.start(key, lambda: self._create(key, profile, vouch, actor))
         user, created = await join(task)
         if user.profile.email != profile.email:
             raise Conflict("A user with this id exists and has another e-mail address.")
@@ -80,11 +81,11 @@ class Creation:
         """Let the running creates end."""
         return await self._flights.drain(timeout_s)
 
-    async def _create(self, key: UserKey, profile: Profile, actor: str) -> tuple[User, bool]:
+    async def _create(self, key: UserKey, profile: Profile, vouch: bool, actor: str) -> tuple[User, bool]:
         user = await self._begin(key, profile)
         if user.intent is None:
             return user, False
-        return await self._send(_Begun(key, profile, user.intent, actor)), True
+        return await self._send(_Begun(key, profile, user.intent, vouch, actor)), True
 
     async def _begin(self, key: UserKey, profile: Profile) -> User:
         """Take the intent, waiting for another process that holds it for as long as a flight may take."""
@@ -203,7 +204,7 @@ class Creation:
             event="grant.created",
             actor=begun.actor,
         )
-        grant = replace(grant, distrust=distrust, intent=intent)
+        grant = replace(grant, vouch=begun.vouch, distrust=distrust, intent=intent)
         while True:
             try:
                 linked = await self._ports.users.link(grant, begun.profile, replace=True)

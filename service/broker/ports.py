@@ -169,7 +169,8 @@ class GrantStore(Protocol):
 class NewGrant:
     """A first or replacing pair for a user: created, adopted, enrolled or recovered.
 
-    With an `intent` it is stored only while that intent is still ours.
+    `vouch`: the app says with it that a person has signed in. With an `intent` it is stored only while
+    that intent is still ours.
     """
 
     key: UserKey
@@ -179,6 +180,7 @@ class NewGrant:
     due_at: datetime | None
     event: str
     actor: str
+    vouch: bool = True
     distrust: bool = False
     intent: Intent | None = None
 

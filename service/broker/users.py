@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import replace as replaced
 
 from service.broker.circuits import Circuits
 from service.broker.creation import Creation, new_grant
@@ -57,9 +57,9 @@ class Users:
         self._creation = creation
         self._grants = grants
 
-    async def create(self, key: UserKey, profile: Profile, *, actor: str) -> tuple[User, bool]:
+    async def create(self, key: UserKey, profile: Profile, *, vouch: bool, actor: str) -> tuple[User, bool]:
         """Return the user and whether this call created it; see Creation.create."""
-        return await self._creation.create(key, profile, actor=actor)
+        return await self._creation.create(key, profile, vouch=vouch, actor=actor)
 
     async def revoke(self, key: UserKey, *, actor: str) -> User:
         """Make every token handed out so far stop counting, here and upstream; see Grants.revoke."""
@@ -92,7 +92,9 @@ class Users:
             raise UserUnknown
         return user
 
-    async def enrol(self, key: UserKey, enrolment: Enrolment, *, replace: bool, actor: str) -> User:
+    async def enrol(
+        self, key: UserKey, enrolment: Enrolment, *, replace: bool, vouch: bool, actor: str
+    ) -> User:
         """Take over a pair that the app holds; onto a LIVE grant only with `replace`.
 
         Raises Invalid when the token names another upstream user, GrantLive, GrantPaused, Conflict.
@@ -114,7 +116,7 @@ class Users:
             margin=self._terms.refresh_margin,
             roll=self._ports.roll(),
         )
-        grant = self._grant(key, enrolment.upstream_id, placed.pair, "grant.enrolled", actor)
+        grant = self._grant(key, enrolment.upstream_id, placed.pair, "grant.enrolled", actor, vouch=vouch)
         linked = await self._ports.users.link(grant, enrolment.profile, replace=replace)
         if linked is None:
             require_live(await self._ports.grants.load(key))
@@ -122,7 +124,7 @@ class Users:
         await self._announce(linked)
         return linked
 
-    async def recover(self, key: UserKey, upstream_id: str, email: str, *, actor: str) -> User:
+    async def recover(self, key: UserKey, upstream_id: str, email: str, *, vouch: bool, actor: str) -> User:
         """Fetch new tokens for a user whose tokens were lost, verified by id and e-mail upstream.
 
         Every other token of the user dies. Raises Invalid when id and e-mail do not belong together.
@@ -142,7 +144,7 @@ class Users:
             margin=self._terms.refresh_margin,
             roll=self._ports.roll(),
         )
-        grant = self._grant(key, upstream_id, placed.pair, "grant.recovered", actor)
+        grant = self._grant(key, upstream_id, placed.pair, "grant.recovered", actor, vouch=vouch)
         # An earlier try whose answer was lost may still land and replace this pair.
         linked = await self._persist(_distrusted(grant), Profile(email=email))
         self._ports.observer.note("grant.recovered", key, kind="recover")
@@ -152,7 +154,7 @@ class Users:
     async def change(self, key: UserKey, change: ProfileChange, *, actor: str) -> User:  # noqa: ARG002 - named for the audit
         """Change fields of the user's profile, upstream and here; raises Conflict, Invalid."""
         user = await self.read(key)
-        profile = replace(user.profile, **change.fields)  # type: ignore[arg-type]  # the door has checked them
+        profile = replaced(user.profile, **change.fields)  # type: ignore[arg-type]  # the door has checked them
         if profile.email != user.profile.email:
             others = await self._ports.users.list_users(UserQuery(key.client, limit=1, email=profile.email))
             if others:
@@ -183,8 +185,11 @@ class Users:
         await self._ports.users.forget(key)
         await self._ports.cache.forget(key)
 
-    def _grant(self, key: UserKey, upstream_id: str, pair: TokenPair, event: str, actor: str) -> NewGrant:
-        return new_grant(key, upstream_id, pair, self._terms, event=event, actor=actor)
+    def _grant(
+        self, key: UserKey, upstream_id: str, pair: TokenPair, event: str, actor: str, *, vouch: bool
+    ) -> NewGrant:
+        grant = new_grant(key, upstream_id, pair, self._terms, event=event, actor=actor)
+        return replaced(grant, vouch=vouch)
 
     async def _announce(self, linked: User) -> None:
         """Let every process see the new generation at once."""
@@ -219,7 +224,7 @@ class Users:
 
 
 def _distrusted(grant: NewGrant) -> NewGrant:
-    return replace(grant, distrust=True)
+    return replaced(grant, distrust=True)
 
 
 def _answered(outcome: LookupOutcome) -> Found:

@@ -82,13 +82,13 @@ class AnswersScript(Script):
 
 
 class UsersScript(Script):
-    async def create(self, key, profile, *, actor):
+    async def create(self, key, profile, *, vouch, actor):
         return await self.play("create", key, profile, actor) or (user(key), True)
 
-    async def enrol(self, key, enrolment, *, replace, actor):
+    async def enrol(self, key, enrolment, *, replace, vouch, actor):
         return await self.play("enrol", key, enrolment, replace, actor) or user(key)
 
-    async def recover(self, key, upstream_id, email, *, actor):
+    async def recover(self, key, upstream_id, email, *, vouch, actor):
         return await self.play("recover", key, upstream_id, email, actor) or user(key)
 
     async def page(self, query):

@@ -34,7 +34,7 @@ _LIST = f"""
 _INTEND = """
     INSERT INTO users (client, user_id, email, profile, created_at, vouched_at, intent_owner, intent_epoch,
         intent_begun_at, intent_at)
-    VALUES ($1, $2, $3, $4, clock_timestamp(), clock_timestamp(), $5, 1, clock_timestamp(), clock_timestamp())
+    VALUES ($1, $2, $3, $4, clock_timestamp(), to_timestamp(0), $5, 1, clock_timestamp(), clock_timestamp())
     ON CONFLICT (client, user_id) DO NOTHING
 """
 
@@ -67,9 +67,10 @@ _DROP_UNLINKED = """
 
 _LINK_USER = """
     INSERT INTO users (client, user_id, upstream_id, email, profile, created_at, vouched_at)
-    VALUES ($1, $2, $3, $4, coalesce($5, '{}')::jsonb, $6, $6)
+    VALUES ($1, $2, $3, $4, coalesce($5, '{}')::jsonb, $6, CASE WHEN $7 THEN $6 ELSE to_timestamp(0) END)
     ON CONFLICT (client, user_id) DO UPDATE SET upstream_id = $3, email = coalesce($4, users.email),
-        profile = coalesce($5::jsonb, users.profile), vouched_at = $6, intent_owner = NULL,
+        profile = coalesce($5::jsonb, users.profile), intent_owner = NULL,
+        vouched_at = CASE WHEN $7 THEN $6 ELSE users.vouched_at END,
         intent_begun_at = NULL, intent_at = NULL, intent_attempts = 0, intent_uncertain = false
 """
 
@@ -199,7 +200,9 @@ class PostgresUsers:
         key, pair = grant.key, grant.pair
         email = profile.email or None if profile is not None else None
         details = None if profile is None else stored(profile)
-        await connection.execute(_LINK_USER, key.client, key.user_id, grant.upstream_id, email, details, now)
+        await connection.execute(
+            _LINK_USER, key.client, key.user_id, grant.upstream_id, email, details, now, grant.vouch
+        )
         access, refresh = self._rows.sealed(key, generation, pair)
         await connection.execute(
             _LINK_GRANT, key.client, key.user_id, grant.upstream_id, grant.event, generation,
