@@ -279,6 +279,14 @@ async def test_a_block_that_redis_could_not_do_is_done_when_it_is_back(own_valke
         await eventually(others_have_heard)
 
 
+async def test_a_confirmation_from_before_a_block_is_not_believed_while_the_block_is_owed(own_valkey, admin):
+    async with process_of(own_valkey.url) as process:
+        await process.cache.note_confirmed(ANNA, 1, 60)
+        await admin.replicaof("127.0.0.1", "1")
+        assert await process.cache.block(ANNA, 1) is False
+        assert not await process.cache.recently_confirmed(ANNA, 1)
+
+
 async def test_an_answer_put_meanwhile_absorbs_a_stampede_for_half_a_second(broken_url):
     async with process_of(broken_url) as process:
         clock = process.world.clock

@@ -96,6 +96,8 @@ class MemoryCache:
             self._store.confirmed[key] = noted
 
     async def recently_confirmed(self, key, generation):
+        if not self._refusals.admits(key, generation, self._now()):
+            return False
         noted = self._confirmed if self._store.down else self._store.confirmed
         known, until = noted.get(key, (None, None))
         return known == generation and self._clock() < until
