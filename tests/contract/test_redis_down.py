@@ -1,4 +1,4 @@
-"""Without a working Redis: nothing raises, nothing takes longer than a quarter of a second, it is said once."""
+"""Without a working Redis nothing raises or takes longer than a quarter of a second, and it is said once."""
 
 import asyncio
 
