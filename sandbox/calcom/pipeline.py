@@ -1,27 +1,26 @@
-"""Takes one call from arrival to answer: journal, gates, faults, throttle, endpoint, envelope.
+"""Takes one call from arrival to answer: journals it and carries out the faults it has drawn.
 
-Carries drawn faults out; which call draws which is decided in `faults`. Never imports the control doors.
+Which call draws which is decided in `faults`; the execution itself is in `executor`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar
 
 from aiohttp import web
 
-from sandbox.calcom import errors, spoil
-from sandbox.calcom.call import Answer, Call
-from sandbox.calcom.config import SandboxConfig
+from sandbox.calcom import spoil
+from sandbox.calcom.call import Call
+from sandbox.calcom.executor import Endpoint, Executor
 from sandbox.calcom.faults import Drawn, FaultKind, Faults
 from sandbox.calcom.gates import Gates
 from sandbox.calcom.journal import Journal
-from sandbox.calcom.state import RecordMissing, State, UniqueViolation
+from sandbox.calcom.state import State
 from sandbox.calcom.throttle import Throttle
 
-Endpoint = Callable[[Call], Awaitable[Answer]]
+Result = TypeVar("Result")
 
 LEFT_POLL_S = 0.02
 ALLOWED_HEADERS = (
@@ -35,7 +34,6 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": ALLOWED_HEADERS,
     "Access-Control-Max-Age": "86400",
 }
-_log = logging.getLogger("sandbox.calcom")
 
 
 class Left(Exception):
@@ -45,13 +43,13 @@ class Left(Exception):
 class Pipeline:
     """Everything a call passes through; one for each sandbox."""
 
-    def __init__(self, config: SandboxConfig, state: State, journal: Journal, throttle: Throttle) -> None:
+    def __init__(self, seed: int, state: State, journal: Journal, throttle: Throttle) -> None:
         self._state = state
         self._journal = journal
-        self._throttle = throttle
+        self._executor = Executor(throttle)
         self._late: set[asyncio.Task[None]] = set()
-        self.throttling = config.throttle
-        self.faults = Faults(config.seed)
+        self._running: set[asyncio.Task[web.StreamResponse]] = set()
+        self.faults = Faults(seed)
         self.gates = Gates()
 
     def serve(self, route: str, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -59,19 +57,22 @@ class Pipeline:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             call = await self._receive(route, request)
-            try:
-                response = await self._answer(call, endpoint)
-            except Left:
-                response = _cut(call)
-            except asyncio.CancelledError:
-                call.entry.answered = False
-                raise
-            finally:
-                call.entry.answered &= _connected(request)
-                self._journal.close(call.entry)
-            return response
+            finish = self._finish(call, endpoint)
+            if call.draws or self.gates:  # nothing else can make a call wait, and so be left half-way
+                return await asyncio.shield(_kept(self._running, finish))
+            return await finish
 
         return handle
+
+    async def _finish(self, call: Call, endpoint: Endpoint) -> web.StreamResponse:
+        """Answer the call and journal it, whether or not its caller is still there, as Express does."""
+        try:
+            return await self._answer(call, endpoint)
+        except Left:
+            return _cut(call)
+        finally:
+            call.entry.answered &= _connected(call.request)
+            self._journal.close(call.entry)
 
     async def preflight(self, request: web.Request) -> web.StreamResponse:
         """Answer a CORS preflight as Express does, before any guard."""
@@ -86,7 +87,7 @@ class Pipeline:
         self.gates.shut()
         for task in list(self._late):
             task.cancel()
-        await asyncio.gather(*self._late, return_exceptions=True)
+        await asyncio.gather(*self._late, *self._running, return_exceptions=True)
 
     async def _receive(self, route: str, request: web.Request) -> Call:
         entry = self._journal.open(route, request.method, request.path)
@@ -106,11 +107,12 @@ class Pipeline:
     async def _answer(self, call: Call, endpoint: Endpoint) -> web.Response:
         if FaultKind.ZOMBIE in call.draws:
             self._run_late(call, endpoint, call.draws[FaultKind.ZOMBIE].delay_s)
-        early = await self._before(call) if call.draws else None
-        response = early or await self._executed(call, endpoint)
-        if call.draws and early is None:
-            response = await self._after(call, response)
-        response.headers.update(CORS)
+        response = await self._before(call) if call.draws else None
+        if response is None:
+            response = await self._executed(call, endpoint)
+            response = await self._after(call, response) if call.draws else response
+        if response.content_type != "text/html":  # a proxy's error page is not ours to open to browsers
+            response.headers.update(CORS)
         return response
 
     # Before the execution
@@ -136,13 +138,11 @@ class Pipeline:
         async def run() -> None:
             try:
                 await asyncio.sleep(delay_s)
-                await self._execute(late, endpoint)
+                await self._executor.run(late, endpoint)
             finally:
                 self._journal.close(late.entry)
 
-        task = asyncio.get_running_loop().create_task(run())
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+        _kept(self._late, run())
 
     def _again(self, call: Call) -> Call:
         first = call.entry
@@ -157,55 +157,16 @@ class Pipeline:
 
     async def _executed(self, call: Call, endpoint: Endpoint) -> web.Response:
         """Execute the call, twice when it was duplicated on its way; one of the answers is seen."""
-        response = await self._execute(call, endpoint)
+        response = await self._executor.run(call, endpoint)
         twice = call.draws.get(FaultKind.DUPLICATE)
         if twice is None:
             return response
         again = self._again(call)
-        second = await self._execute(again, endpoint)
+        second = await self._executor.run(again, endpoint)
         seen_second = twice.fault.variant == "second"
         call.entry.answered, again.entry.answered = not seen_second, seen_second
         self._journal.close(again.entry)
         return second if seen_second else response
-
-    async def _execute(self, call: Call, endpoint: Endpoint) -> web.Response:
-        entry = call.entry
-        try:
-            if self.gates:
-                await call.reach("before")
-            call.json()  # the body parser comes before every guard
-            if self.throttling:
-                self._admit(call)
-            response = _rendered(await endpoint(call))
-            if self.gates:
-                await call.reach("after")
-        except Exception as error:  # noqa: BLE001 - like Nest, any fault of the server is a bare 500
-            response = self._refused(call, error)
-        entry.status = response.status
-        response.headers.update(call.headers)
-        return response
-
-    @staticmethod
-    def _refused(call: Call, error: Exception) -> web.Response:
-        """Return what upstream's exception filters make of an error."""
-        if isinstance(error, RecordMissing):
-            error = errors.record_missing()
-        elif isinstance(error, UniqueViolation):
-            error = errors.already_exists()
-        if isinstance(error, errors.Refusal):
-            call.entry.code = error.code
-            return errors.render(error, call.request.path_qs, str(uuid.uuid4()))
-        if not isinstance(error, errors.Crash):
-            _log.error("the sandbox failed on %s %s", call.entry.method, call.entry.path, exc_info=error)
-        return errors.json_answer(500, errors.NEST_500)
-
-    def _admit(self, call: Call) -> None:
-        if call.entry.route == "unknown":
-            return
-        verdict = self._throttle.admit(call.request.headers, call.request.remote or "unknown")
-        call.headers = verdict.headers
-        if verdict.blocked:
-            raise errors.rate_limited()
 
     # After the execution
 
@@ -223,10 +184,12 @@ class Pipeline:
         return spoiled
 
 
-def _rendered(answer: Answer) -> web.Response:
-    if answer.location is not None:
-        return web.Response(status=answer.status, headers={"Location": answer.location})
-    return errors.json_answer(answer.status, answer.body)
+def _kept(tasks: set[asyncio.Task[Result]], work: Coroutine[None, None, Result]) -> asyncio.Task[Result]:
+    """Start the work as a task that is kept in the set while it runs."""
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
 
 
 async def _hang(call: Call, drawn: Drawn) -> None:

@@ -36,8 +36,8 @@ class Sandbox(Outside):
         self.config = config
         journal = Journal(config.journal_path, config.journal_memory, raw_tokens=config.journal_tokens)
         super().__init__(State(config, self.now), journal)
-        self.throttle = Throttle(config.limits, self.now)
-        self.pipeline = Pipeline(config, self.state, self.journal, self.throttle)
+        self.throttle = Throttle(config.limits, self.now, on=config.throttle)
+        self.pipeline = Pipeline(config.seed, self.state, self.journal, self.throttle)
 
     def app(self) -> web.Application:
         """Return a new aiohttp application that serves this sandbox; its clean-up shuts the sandbox."""
@@ -92,7 +92,7 @@ class Sandbox(Outside):
 
     def throttling(self, *, on: bool) -> None:
         """Switch the throttler, forgetting what it has counted."""
-        self.pipeline.throttling = on
+        self.throttle.on = on
         self.throttle.reset()
 
     # Look-ups

@@ -34,8 +34,9 @@ class Verdict:
 class Throttle:
     """Counts calls a bucket; `clock` is in seconds."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float], *, on: bool = True) -> None:
         self.limits = limits
+        self.on = on
         self._clock = clock
         self._buckets: dict[str, _Bucket] = {}
 

@@ -158,6 +158,13 @@ async def test_list_filters_by_original_and_by_suffixed_emails(api, emails, foun
     assert [user["email"][0] for user in reply.data] == found
 
 
+async def test_the_filter_takes_an_email_that_contains_the_clients_id_for_a_suffixed_one(api):
+    await api.create("abc1@example.com")
+
+    assert (await api.call("GET", f"{api.users}?emails=abc1@example.com")).data == []
+    assert len((await api.call("GET", f"{api.users}?emails=abc1%2Bc1@example.com")).data) == 1
+
+
 async def test_list_refuses_an_invalid_email_by_name(api):
     reply = await api.call("GET", f"{api.users}?emails=a@example.com,invalid-email")
 

@@ -52,6 +52,19 @@ async def test_a_gate_after_holds_an_answer_whose_work_is_committed(sandbox, api
     assert (await held).status == 200
 
 
+async def test_an_answer_whose_caller_has_left_is_journaled_as_not_answered(sandbox, api, pair):
+    with sandbox.gate("refresh", "after") as gate:
+        leaving = asyncio.ensure_future(api.refresh(pair.refresh.secret))
+        await gate.arrived()
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        await api.check(pair.access.secret)
+    await sandbox.journal.written(1, route="refresh")
+
+    [entry] = sandbox.journal.of("refresh")
+    assert (entry.status, entry.committed, entry.answered) == (200, True, False)
+
+
 async def test_a_gate_lets_calls_go_one_by_one(sandbox, api):
     gate = sandbox.gate("refresh")
     calls = [asyncio.ensure_future(api.refresh("x")) for _ in range(3)]

@@ -28,22 +28,24 @@ async def test_a_given_sandbox_is_the_one_served():
         assert running.sandbox is mine
 
 
-async def test_serving_ends_at_once_while_calls_hang_and_wait():
+def waits_of(sandbox):
+    """Make one route each hang, sleep and stand at a gate, and return what to await until they do."""
+    return [
+        sandbox.fault("hang_before", "provider").struck,
+        sandbox.fault("delay_before", "unknown", delay_s=60).struck,
+        sandbox.gate("me").arrived,
+    ]
+
+
+async def test_serving_ends_at_once_while_calls_hang_sleep_and_wait():
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession() as session:
         async with serve(UNTHROTTLED) as running:
-            waits = [
-                running.sandbox.fault("hang_before", "provider").struck,
-                running.sandbox.fault("delay_before", "unknown", delay_s=60).struck,
-                running.sandbox.gate("me").arrived,
-            ]
-            tasks = [
-                asyncio.ensure_future(session.get(f"{running.url}/{path}"))
-                for path in ("provider/c1", "nothing", "me")
-            ]
+            waits, paths = waits_of(running.sandbox), ("provider/c1", "nothing", "me")
+            calls = [asyncio.ensure_future(session.get(f"{running.url}/{path}")) for path in paths]
             await asyncio.gather(*(wait() for wait in waits))
             ending_at = loop.time()
-        statuses = [response.status for response in await asyncio.gather(*tasks)]
+        statuses = [response.status for response in await asyncio.gather(*calls)]
 
     assert statuses == [200, 404, 401]
     assert loop.time() - ending_at < 1.5
@@ -109,19 +111,22 @@ def test_a_journal_that_cannot_be_written_is_exit_code_2(capsys, tmp_path):
     assert f"The journal {path} cannot be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_the_command_prints_its_url_serves_and_stops_on_a_signal(tmp_path, number):
-    journal = tmp_path / "journal.jsonl"
+async def started(*argv):
+    """Start the command and return its process and the URL it printed."""
     code = "import sys; from sandbox.calcom.cli import run; raise SystemExit(run(sys.argv[1:]))"
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, "--lifetime", "20", "--journal", str(journal), stdout=pipe, stderr=pipe
+        sys.executable, "-c", code, *argv, stdout=pipe, stderr=pipe
     )
-    url = (await process.stdout.readline()).decode().strip()
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{url}/provider/{DEFAULT_CLIENT.id}") as response,
-    ):
+    return process, (await process.stdout.readline()).decode().strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_command_prints_its_url_serves_and_stops_on_a_signal(tmp_path, number):
+    journal = tmp_path / "journal.jsonl"
+    process, url = await started("--lifetime", "20", "--journal", str(journal))
+    path = f"{url}/provider/{DEFAULT_CLIENT.id}"
+    async with aiohttp.ClientSession() as session, session.get(path) as response:
         assert response.status == 200
 
     process.send_signal(number)

@@ -153,20 +153,24 @@ async def test_authorize_without_a_session_and_exchange_without_a_code_are_refus
     assert (exchange.status, exchange.message) == (400, "Missing 'Bearer' Authorization header.")
 
 
-async def test_an_authorization_code_is_exchanged_once(api, user_id):
-    authorized = await api.call(
+async def authorized(api, user_id):
+    reply = await api.call(
         "POST",
         "/v2/oauth/c1/authorize",
         json={"redirectUri": "https://app.example"},
         headers={"Cookie": f"next-auth.session-token={user_id}"},
         allow_redirects=False,
     )
-    target, _, code = authorized.headers["Location"].partition("?code=")
+    return reply.status, *reply.headers["Location"].split("?code=")
+
+
+async def test_an_authorization_code_is_exchanged_once(api, user_id):
+    status, target, code = await authorized(api, user_id)
     exchange = {"json": {"clientSecret": "s1"}, "bearer": code}
 
     first = await api.call("POST", "/v2/oauth/c1/exchange", **exchange)
     again = await api.call("POST", "/v2/oauth/c1/exchange", **exchange)
 
-    assert (authorized.status, target) == (302, "https://app.example")
+    assert (status, target) == (302, "https://app.example")
     assert (first.status, claims_of(first.data["accessToken"])["ownerId"]) == (200, user_id)
     assert (again.status, again.message) == (400, "Invalid Authorization Token.")

@@ -60,7 +60,7 @@ class SwitchDoors:
                 "counts": sandbox.counts(),
                 "faults": [fault.shown for fault in sandbox.pipeline.faults],
                 "gates": [gate.shown for gate in sandbox.pipeline.gates],
-                "throttle": sandbox.pipeline.throttling,
+                "throttle": sandbox.throttle.on,
                 "redis_warm": sandbox.state.redis_warm,
                 "now_ms": sandbox.state.now_ms(),
             }

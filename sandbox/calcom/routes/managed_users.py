@@ -83,6 +83,7 @@ async def list_users(call: Call) -> Answer:
     emails = read_emails(call.request.query)
     users = [call.state.users[user_id] for user_id in client.user_ids]
     if emails is not None:
+        # Like upstream: an e-mail that merely contains the client's id is taken for a suffixed one.
         wanted = {email if client.id in email else suffixed_email(client.id, email) for email in emails}
         users = [user for user in users if user.email in wanted]
     return success([managed_user(user) for user in users[offset : offset + limit]])

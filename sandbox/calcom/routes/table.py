@@ -6,7 +6,8 @@ from aiohttp import web
 
 from sandbox.calcom import errors
 from sandbox.calcom.call import Answer, Call
-from sandbox.calcom.pipeline import Endpoint, Pipeline
+from sandbox.calcom.executor import Endpoint
+from sandbox.calcom.pipeline import Pipeline
 from sandbox.calcom.routes import managed_users, me, oauth_flow, provider
 
 _USERS = "/v2/oauth-clients/{clientId}/users"
