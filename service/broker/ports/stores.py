@@ -1,46 +1,27 @@
-"""What the broker needs of the world, as protocols; adapters implement them, tests wrap them.
-
-Storage methods raise StorageUnavailable when the database cannot answer. Cache, lease, wake-up and
-budget never raise: without their store they say so in their answer, and the broker goes on.
-"""
+"""Storage: claims, grants, users and their upkeep. Methods raise StorageUnavailable when it cannot answer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from service.broker.model import (
-    ChangeOutcome,
-    CheckOutcome,
     Claim,
     ClaimKind,
-    CreateOutcome,
-    CurrentToken,
     Fingerprint,
     Grant,
     GrantEvent,
     GrantState,
     Intent,
     LineageEntry,
-    LookupOutcome,
     Profile,
-    ProfileChange,
-    RotationOutcome,
-    Stated,
     TokenPair,
     Trigger,
     User,
     UserKey,
 )
-
-Clock = Callable[[], datetime]
-"""Now, as aware UTC in the database's time (local clock plus a measured offset)."""
-
-Roll = Callable[[], float]
-"""A number in [0, 1), drawn where jitter is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,161 +237,3 @@ class Upkeep(Protocol):
 
     async def prune(self, now: datetime, events_kept: timedelta) -> int:
         """Drop what stopped counting and events out of retention; returns how much is gone."""
-
-
-class Provider(Protocol):
-    """One OAuth client's upstream. Answers are values; no method raises for what upstream says or does."""
-
-    recovers: bool
-    """Whether `recover` exists upstream: a pair can be had without the old refresh token."""
-
-    async def refresh(self, refresh_token: str) -> RotationOutcome:
-        """Present the one-time refresh token."""
-
-    async def recover(self, upstream_id: str) -> RotationOutcome:
-        """Have every token of the user replaced, without the refresh token (a force-refresh)."""
-
-    async def check(self, access_token: str) -> CheckOutcome:
-        """Ask upstream whether it accepts this very access token."""
-
-    async def probe(self) -> CheckOutcome:
-        """Ask upstream whether it accepts the client's credentials."""
-
-    def describe(self, access_token: str) -> Stated:
-        """Read what an access token says of itself; nothing of it is verified."""
-
-    async def create_user(self, profile: Profile) -> CreateOutcome:
-        """Create a user; its first pair comes with the answer."""
-
-    async def find_users(self, email: str) -> LookupOutcome:
-        """Find this client's users by the app's form of their e-mail address."""
-
-    async def read_user(self, upstream_id: str) -> LookupOutcome:
-        """Look one user up; Denied(USER_GONE) when it is not this client's."""
-
-    async def change_user(self, upstream_id: str, change: ProfileChange) -> ChangeOutcome:
-        """Change fields of the user's profile."""
-
-    async def delete_user(self, upstream_id: str) -> ChangeOutcome:
-        """Delete the user and every token of it; Denied(USER_GONE) when there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheHit:
-    """A cached answer to a fingerprint: the user's current token and which generation was presented."""
-
-    presented: LineageEntry
-    current: CurrentToken
-    source: str = field(default="redis")
-
-
-class Cache(Protocol):
-    """Answers kept in Redis, sealed, and for at most a second in this process; may be lost at any time."""
-
-    async def find(self, fingerprints: Sequence[Fingerprint]) -> CacheHit | None:
-        """Return what is cached for a presented token; None on a miss or without Redis."""
-
-    async def current(self, key: UserKey) -> CacheHit | None:
-        """Return what is cached for a user (`presented` is then the current generation itself)."""
-
-    async def put(
-        self,
-        current: CurrentToken,
-        presented: Sequence[tuple[Fingerprint, LineageEntry]] = (),
-        *,
-        reopen: bool = False,
-    ) -> None:
-        """Cache an answer unless a newer generation, or a block on this one, stands there.
-
-        `reopen` lifts a block on exactly this generation: only for who has just had it confirmed.
-        """
-
-    async def block(self, key: UserKey, generation: int) -> bool:
-        """Drop what is cached and refuse `generation` and older ones; False when Redis did not do it."""
-
-    async def forget(self, key: UserKey) -> bool:
-        """Drop what is cached and refuse every generation up to now; False when Redis did not do it."""
-
-    async def note_confirmed(self, key: UserKey, generation: int, seconds: float) -> None:
-        """Remember that upstream has just confirmed this generation's token."""
-
-    async def recently_confirmed(self, key: UserKey, generation: int) -> bool:
-        """Whether `note_confirmed` for this generation is still remembered."""
-
-    near_life_s: float
-    """How long a near entry may still be served after it was dropped in Redis."""
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseState:
-    """What became of asking for a lease: held by us, held by another, or no lease store."""
-
-    held: bool
-    busy: bool
-
-
-class Leases(Protocol):
-    """Per-user locks in Redis: short, owned, renewed, self-expiring. Efficiency only."""
-
-    def hold(self, key: UserKey) -> AbstractAsyncContextManager[LeaseState]:
-        """Try once for the lease; renew it while the block runs, give it back after."""
-
-
-class Wakeups(Protocol):
-    """Tells every process that a user has a new generation."""
-
-    async def notify(self, key: UserKey, generation: int) -> None:
-        """Say that `generation` is current now."""
-
-    async def wait(self, key: UserKey, seen: int, timeout_s: float) -> bool:
-        """Wait for a generation above `seen`; False when the time passed (it may still have come)."""
-
-
-class Budget(Protocol):
-    """Upstream calls a client may make, shared by all replicas; callers come before work ahead of time."""
-
-    async def take(self, client: str, timeout_s: float) -> bool:
-        """Take one call for a caller who waits; False when none came free in time."""
-
-    async def take_ahead(self, client: str, most: int) -> int:
-        """Take up to `most` calls for work ahead of time, leaving the callers' share; 0 is an answer."""
-
-    async def give_back(self, client: str, count: int) -> None:
-        """Return calls that were taken and not made."""
-
-    async def pause(self, client: str, seconds: float) -> None:
-        """Let nobody call for so long: upstream has said so."""
-
-
-class Fingerprints(Protocol):
-    """Makes fingerprints of access tokens under the key ring."""
-
-    def of(self, access_token: str) -> tuple[Fingerprint, ...]:
-        """Return the token's fingerprints, the one under the writing key first."""
-
-
-class Observer(Protocol):
-    """Hears what happens: one call is one log event and the metrics that hang on it."""
-
-    def note(self, event: str, key: UserKey | None = None, **facts: object) -> None:
-        """Note a dotted event with its facts; never a token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything the use cases reach the world through."""
-
-    claims: ClaimStore
-    grants: GrantStore
-    users: UserStore
-    providers: dict[str, Provider]
-    cache: Cache
-    leases: Leases
-    wakeups: Wakeups
-    budget: Budget
-    fingerprints: Fingerprints
-    observer: Observer
-    clock: Clock
-    roll: Roll
-    owner: str
-    """Names this process in claims."""

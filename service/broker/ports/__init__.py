@@ -1,0 +1,59 @@
+"""What the broker needs of the world, as protocols; adapters implement them, tests wrap them."""
+
+from service.broker.ports.all import (
+    Ports,
+)
+from service.broker.ports.provider import (
+    Provider,
+)
+from service.broker.ports.stores import (
+    Aftermath,
+    ClaimStore,
+    DueGrant,
+    Gauges,
+    GrantStore,
+    NewGrant,
+    Settlement,
+    Upkeep,
+    Use,
+    UserQuery,
+    UserStore,
+)
+from service.broker.ports.world import (
+    Budget,
+    Cache,
+    CacheHit,
+    Clock,
+    Fingerprints,
+    Leases,
+    LeaseState,
+    Observer,
+    Roll,
+    Wakeups,
+)
+
+__all__ = [
+    "Aftermath",
+    "Budget",
+    "Cache",
+    "CacheHit",
+    "ClaimStore",
+    "Clock",
+    "DueGrant",
+    "Fingerprints",
+    "Gauges",
+    "GrantStore",
+    "LeaseState",
+    "Leases",
+    "NewGrant",
+    "Observer",
+    "Ports",
+    "Provider",
+    "Roll",
+    "Settlement",
+    "Upkeep",
+    "Use",
+    "UserQuery",
+    "UserStore",
+    "Wakeups",
+]
