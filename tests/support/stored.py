@@ -66,11 +66,11 @@ class Stores:
             )
             await self.raw.execute(statement, key.client, key.user_id, time)
 
-    async def until_blocked(self, count=1):
-        """Wait until so many connections to this database wait for a lock."""
+    async def until_blocked(self, count=1, *, or_done=()):
+        """Wait until so many connections to this database wait for a lock, or tasks have ended instead."""
 
         async def enough():
-            return await self.raw.fetchval(_BLOCKED) >= count
+            return await self.raw.fetchval(_BLOCKED) + sum(task.done() for task in or_done) >= count
 
         await eventually(enough)
 

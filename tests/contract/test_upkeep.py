@@ -1,0 +1,200 @@
+"""Housekeeping: room made ahead in the lineage, what stopped counting dropped behind, and the gauges."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import asyncpg
+import pytest
+
+from service.broker.model import ClaimKind, UserKey
+from service.broker.ports import Gauges
+from tests.support.builders import DAY, HOUR, MINUTE, NOON, SECOND, TICK, a_settlement
+from tests.support.cached import ANNA, BERT
+from tests.support.stored import DEADLINE, fingerprint_of, open_stores
+
+FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
+MIDNIGHT = NOON + 12 * HOUR
+MONTH = 30 * DAY
+PARTITIONS = """
+    SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'lineage'::regclass
+    ORDER BY relname
+"""
+ROOMS = "SELECT tableoid::regclass::text FROM lineage ORDER BY counts_until"
+
+
+@pytest.fixture
+async def stores(database_url):
+    async with open_stores(database_url) as stores:
+        yield stores
+
+
+async def partitions(stores):
+    return [row["relname"] for row in await stores.raw.fetch(PARTITIONS)]
+
+
+async def rooms(stores):
+    """In which partition each line stands, the earliest first."""
+    return [row["tableoid"] for row in await stores.raw.fetch(ROOMS)]
+
+
+async def line(stores, name, counts_until):
+    """Store a user of this name whose token counts until then."""
+    await stores.link(UserKey("first-client", name), name, counts_until=counts_until)
+
+
+async def known(stores, *names):
+    """Those of the names whose access tokens still find somebody."""
+    return [name for name in names if await stores.grants.find(fingerprint_of(name)) is not None]
+
+
+async def test_room_is_made_for_today_and_the_longest_window_ahead(stores):
+    assert await stores.upkeep.prepare_partitions(NOON) == 9
+    days = [f"lineage_{NOON + n * DAY:%Y%m%d}" for n in range(9)]
+    assert await partitions(stores) == [*days, "lineage_rest"]
+    assert days[0] == "lineage_20240304"
+
+
+async def test_only_what_is_missing_is_made(stores):
+    await stores.upkeep.prepare_partitions(NOON)
+    assert await stores.upkeep.prepare_partitions(NOON + 11 * HOUR) == 0
+    assert await stores.upkeep.prepare_partitions(MIDNIGHT) == 1
+    assert await stores.upkeep.prepare_partitions(MIDNIGHT + 30 * DAY) == 9
+
+
+async def test_the_day_is_the_day_in_utc_whatever_the_instants_zone(stores):
+    tokyo = datetime.fromisoformat("2024-03-05T08:59:59+09:00")
+    await stores.upkeep.prepare_partitions(tokyo)
+    assert (await partitions(stores))[0] == "lineage_20240304"
+
+
+async def test_a_line_stands_in_the_day_it_stops_counting(stores):
+    await stores.upkeep.prepare_partitions(NOON)
+    await line(stores, "late", MIDNIGHT)
+    await line(stores, "early", MIDNIGHT - TICK)
+    await line(stores, "beyond", NOON + 300 * DAY)
+    assert await rooms(stores) == ["lineage_20240304", "lineage_20240305", "lineage_rest"]
+    assert await known(stores, "early", "late", "beyond") == ["early", "late", "beyond"]
+
+
+async def test_lines_written_before_there_was_room_stay_where_they_are(stores):
+    await line(stores, "first", NOON + DAY)
+    assert await stores.upkeep.prepare_partitions(NOON) == 8
+    assert "lineage_20240305" not in await partitions(stores)
+    await line(stores, "second", NOON + DAY + SECOND)
+    assert await rooms(stores) == ["lineage_rest", "lineage_rest"]
+    assert await known(stores, "first", "second") == ["first", "second"]
+
+
+async def test_days_that_are_over_are_dropped_and_no_other(stores):
+    await stores.upkeep.prepare_partitions(NOON)
+    await line(stores, "yesterday", MIDNIGHT - TICK)
+    await line(stores, "today", MIDNIGHT)
+    assert await stores.upkeep.prune(MIDNIGHT - TICK, MONTH) == 0
+    assert await stores.upkeep.prune(MIDNIGHT, MONTH) == 1
+    assert await known(stores, "yesterday", "today") == ["today"]
+    assert (await partitions(stores))[0] == "lineage_20240305"
+
+
+async def test_lines_in_the_rest_are_pruned_to_the_instant(stores):
+    await line(stores, "over", NOON - TICK)
+    await line(stores, "counts", NOON)
+    assert await stores.upkeep.prune(NOON, MONTH) == 1
+    assert await known(stores, "over", "counts") == ["counts"]
+
+
+async def test_room_is_made_again_once_the_rest_is_empty_of_that_day(stores):
+    await line(stores, "over", NOON)
+    assert await stores.upkeep.prepare_partitions(NOON) == 8
+    await stores.upkeep.prune(NOON + SECOND, MONTH)
+    assert await stores.upkeep.prepare_partitions(NOON + SECOND) == 1
+
+
+async def test_users_and_grants_are_never_pruned(stores):
+    linked = await stores.link(counts_until=NOON)
+    await stores.upkeep.prune(FAR_AHEAD, 0 * DAY)
+    assert await stores.grants.load(ANNA) == linked
+
+
+async def test_a_grant_whose_line_is_gone_is_settled_as_before(stores):
+    claimed = await stores.claimed(counts_until=NOON)
+    await stores.upkeep.prune(FAR_AHEAD, MONTH)
+    await stores.upkeep.prepare_partitions(NOON)
+    assert await stores.claims.settle(a_settlement(claimed.claim)) is not None
+    assert await known(stores, "first", "next") == ["next"]
+
+
+async def test_events_are_kept_for_their_time(stores):
+    await stores.link(counts_until=FAR_AHEAD)
+    now = await stores.grants.now()
+    assert await stores.upkeep.prune(now + MONTH - HOUR, MONTH) == 0
+    assert len(await stores.grants.events(ANNA, 9)) == 1
+    assert await stores.upkeep.prune(now + MONTH + HOUR, MONTH) == 1
+    assert await stores.grants.events(ANNA, 9) == []
+
+
+async def test_pruning_takes_bounded_bites(stores):
+    one = "INSERT INTO events (client, user_id, at, event) SELECT 'c', 'u', $1, 'x'"
+    await stores.raw.execute(f"{one} FROM generate_series(1, 5001)", NOON)
+    assert await stores.upkeep.prune(NOON + MONTH + DAY, MONTH) == 5000
+    assert await stores.upkeep.prune(NOON + MONTH + DAY, MONTH) == 1
+
+
+async def behind_a_lock(stores, work):
+    """Let two workers do the same at once: both begin before either has got anywhere."""
+    async with stores.holding("LOCK TABLE lineage IN ACCESS EXCLUSIVE MODE"):
+        working = [asyncio.create_task(work()) for _ in range(2)]
+        await stores.until_blocked(2, or_done=working)
+    return await asyncio.gather(*working)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=asyncpg.PostgresError,
+    reason="IF NOT EXISTS does not help against a creation under way",
+)
+async def test_two_workers_may_make_room_at_once(stores):
+    made = await behind_a_lock(stores, lambda: stores.upkeep.prepare_partitions(NOON))
+    assert sum(made) >= 9
+    assert len(await partitions(stores)) == 10
+
+
+@pytest.mark.xfail(strict=True, raises=asyncpg.PostgresError, reason="the second DROP TABLE finds no table")
+async def test_two_workers_may_prune_at_once(stores):
+    await stores.upkeep.prepare_partitions(NOON)
+    gone = await behind_a_lock(stores, lambda: stores.upkeep.prune(NOON + 3 * DAY, MONTH))
+    assert sum(gone) >= 3
+    assert (await partitions(stores))[0] == "lineage_20240307"
+
+
+async def gauges(stores, now=NOON, client="first-client"):
+    return await stores.upkeep.gauges(client, now)
+
+
+async def test_a_client_without_users_has_gauges_of_nought(stores):
+    await stores.link(due_at=NOON)
+    assert await gauges(stores, client="second-client") == Gauges({}, 0, 0.0, 0)
+
+
+async def test_grants_are_counted_by_their_state(stores):
+    for number, state in enumerate(["LIVE", "LIVE", "DEAD", "PAUSED"]):
+        key = UserKey("first-client", f"user-{number}")
+        await stores.link(key, key.user_id, due_at=NOON)
+        await stores.set(key, state=state)
+    assert await gauges(stores) == Gauges({"LIVE": 2, "DEAD": 1, "PAUSED": 1}, 2, 0.0, 0)
+
+
+async def test_what_is_overdue_longest_is_told_in_seconds(stores):
+    await stores.link(ANNA, "first", due_at=NOON)
+    await stores.link(BERT, "second", due_at=NOON + MINUTE)
+    assert (await gauges(stores, NOON + 90 * SECOND)).overdue_s == 90.0
+    assert (await gauges(stores, NOON + 30 * SECOND)).due == 1
+    assert await gauges(stores, NOON - TICK) == Gauges({"LIVE": 2}, 0, 0.0, 0)
+
+
+async def test_claims_that_were_left_are_counted_apart(stores):
+    claimed = await stores.claimed()
+    await stores.claims.restamp(claimed.claim, ClaimKind.FORCE)
+    standing = await gauges(stores, await stores.grants.now())
+    assert (standing.due, standing.expired_claims) == (0, 0)
+    left = await gauges(stores, await stores.grants.now() + 2 * DEADLINE)
+    assert (left.due, left.expired_claims) == (0, 1)
