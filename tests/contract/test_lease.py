@@ -42,6 +42,13 @@ async def test_a_lease_is_free_as_soon_as_the_block_ends(world):
         assert await state_of(others) == HELD
 
 
+async def test_nothing_goes_on_after_the_block(world):
+    leases = world.leases()
+    before = asyncio.all_tasks()
+    await state_of(leases)
+    await eventually(lambda: asyncio.all_tasks() <= before)
+
+
 async def test_who_found_it_busy_does_not_free_it(world):
     leases, others = world.leases(), world.leases()
     async with leases.hold(ANNA):

@@ -76,6 +76,12 @@ def test_waiting_callers_are_let_through_one_by_one():
     assert [bucket.take(0.0, 10.0) for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
 
 
+def test_a_pause_fills_the_bucket_once_however_often_it_is_asked_meanwhile():
+    bucket = Bucket(rate_s=1.0, capacity=2.0)
+    bucket.pause(0.0, 10.0)
+    assert [bucket.take(now, 60.0) for now in (0.0, 1.0, 2.0, 2.0)] == [10.0, 9.0, 9.0, 10.0]
+
+
 def test_work_ahead_of_time_waits_behind_callers_who_have_reserved():
     bucket = Bucket(rate_s=1.0, capacity=10.0)
     for _ in range(15):
