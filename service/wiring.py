@@ -58,6 +58,7 @@ __all__ = ["QUEUE_NAME", "QUEUE_SERIALIZED_BY", "Broker", "open_broker", "open_q
 _FLUSH_EVERY_S = 0.5
 _MEASURE_EVERY_S = 30.0
 _RECHECK_EVERY_S = 2.0
+_LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,8 @@ async def _ports(
     redis: RedisLink,
 ) -> Ports:
     vault = Vault(settings.encryption_keys.value)
+    cache = RedisCache(redis, vault, observer, clock)
+    stack.push_async_callback(cache.aclose)
     settings.encryption_keys.follow(vault.reload)
     fingerprints = FingerprintRing(settings.fingerprint_keys.value)
     settings.fingerprint_keys.follow(fingerprints.reload)
@@ -147,7 +150,7 @@ async def _ports(
         grants=PostgresGrants(database, rows, distrust_window=settings.distrust_window),
         users=PostgresUsers(database, rows, fingerprints, **windows),
         providers=await _providers(settings, observer, stack),
-        cache=RedisCache(redis, vault, observer, clock),
+        cache=cache,
         leases=RedisLeases(redis, observer, ttl_s=settings.lease_ttl.total_seconds()),
         wakeups=wakeups,
         budget=RedisBudget(redis, observer, {c.name: c.rate.per_second for c in settings.clients}),
@@ -210,9 +213,15 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
             keep_secret(settings.sensitive_texts())
             observer.note("secret.replaced", name=name)
 
+    async def look_after_redis() -> None:
+        # A quiet process would not notice otherwise that what was down is back.
+        if not broker.redis.health.well:
+            await broker.redis.ping()
+
     with suppress(BrokerError):
         await broker.clock.measure()
     for every_s, run in (
+        (_LOOK_EVERY_S, look_after_redis),
         (_FLUSH_EVERY_S, broker.answers.uses.flush),
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),

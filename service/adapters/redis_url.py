@@ -54,18 +54,19 @@ class Connections:
     sentinel_username and sentinel_password. Raises ValueError for what cannot be used.
     """
 
-    def __init__(self, url: str, *, connect_timeout_s: float) -> None:
+    def __init__(self, url: str, *, connect_timeout_s: float, answer_timeout_s: float | None = None) -> None:
         self._sentinels: list[Redis] = []
         common = {
             "socket_connect_timeout": connect_timeout_s,
+            "socket_timeout": answer_timeout_s,
             "retry": Retry(NoBackoff(), 0),
             # Two round trips less on each new connection.
             "lib_name": None,
             "lib_version": None,
         }
         try:
-            pool = self._open(urlsplit(url), url, common)
-            self._make = cast("Callable[[], Connection]", pool.make_connection)
+            self.pool = self._open(urlsplit(url), url, common)
+            self._make = cast("Callable[[], Connection]", self.pool.make_connection)
             # Made once for nothing: an option that redis-py does not know shows here, not in a request.
             self._make()
         except (TypeError, ValueError, RedisError):
