@@ -26,7 +26,7 @@ async def test_a_refresh_that_reads_after_the_other_one_wrote_is_refused(sandbox
 
 
 async def test_a_race_fault_widens_the_gap_between_read_and_write(sandbox, api, pair):
-    sandbox.fault("race", "refresh", delay_s=0.05)
+    sandbox.fault("race", "refresh", delay_s=0.3)
 
     replies = await asyncio.gather(*(api.refresh(pair.refresh.secret) for _ in range(3)))
 

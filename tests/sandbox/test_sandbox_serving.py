@@ -52,12 +52,13 @@ async def test_serving_ends_at_once_while_calls_hang_sleep_and_wait():
 
 
 async def test_a_call_that_would_land_late_ends_with_the_serving():
-    async with serve(UNTHROTTLED) as running, aiohttp.ClientSession() as session:
+    async with asyncio.timeout(10), serve(UNTHROTTLED) as running, aiohttp.ClientSession() as session:
         running.sandbox.fault("zombie", "refresh", delay_s=60)
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await session.post(f"{running.url}/oauth/c1/refresh")
 
     assert running.sandbox.counts()["refresh"] == 2
+    assert not any(entry.committed for entry in running.sandbox.journal)
 
 
 @pytest.mark.parametrize(
