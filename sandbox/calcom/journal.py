@@ -22,7 +22,8 @@ overlaps from it. Keys, all always present:
   issued_access, issued_refresh    identifiers of the tokens this call issued
   expires_ms     when the issued access token ends
   purged         expired access tokens of the client deleted by this call
-  revoked_access, revoked_refresh  identifiers of tokens deleted by force-refresh, deletion or from outside
+  revoked_access, revoked_refresh  identifiers of tokens deleted by force-refresh, deletion or from outside;
+                 `sandbox.expire` names those it ended, whose rows stay
   committed      whether anything was written, and `committed_ms`, the instant of the last write
   faults         the kinds of the faults this call drew
   tokens         null; with `journal_tokens` the raw tokens under the keys above
