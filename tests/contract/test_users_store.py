@@ -9,7 +9,7 @@ import pytest
 from service.broker.errors import Conflict
 from service.broker.model import Binding, GrantState, Marks, Profile, UserKey
 from service.broker.ports import UserQuery
-from tests.support.builders import HOUR, NOON, SECOND, a_new_grant, a_pair, a_profile, a_settlement
+from tests.support.builders import NOON, SECOND, a_new_grant, a_pair, a_profile, a_settlement
 from tests.support.cached import ANNA, BERT
 from tests.support.stored import WINDOW, fingerprint_of, open_stores
 
@@ -59,6 +59,14 @@ async def test_a_linked_user_is_vouched_for_from_then_on(stores):
     vouched_at = linked.grant.binding.vouched_at
     assert before < vouched_at < await stores.grants.now()
     assert linked.grant.binding == Binding(vouched_at, None)
+
+
+async def test_without_the_scope_to_vouch_a_first_pair_binds_nobody_and_a_later_one_changes_nothing(stores):
+    unbound = (await link(stores, vouch=False)).grant.binding
+    assert unbound.vouched_at == datetime.fromtimestamp(0, UTC)
+    await stores.grants.vouch(ANNA, NOON)
+    grant = (await link(stores, "second", replace=True, vouch=False)).grant
+    assert grant.binding.vouched_at == NOON
 
 
 async def test_a_loaded_user_is_what_was_linked_with_its_tokens_left_sealed(stores):
@@ -269,8 +277,3 @@ async def test_a_pair_that_is_settled_during_the_forgetting_leaves_no_fingerprin
         await stores.until_blocked()
     assert await forgetting is True
     assert await stores.raw.fetchval("SELECT count(*) FROM lineage") == 0
-
-
-async def test_nothing_that_was_linked_depends_on_its_instants(stores):
-    pair = a_pair(issued_at=NOON - 10_000 * HOUR, refresh_token_expires_at=FAR_AHEAD)
-    assert (await link(stores, pair=pair)).grant.pair == pair

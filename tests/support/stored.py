@@ -106,7 +106,7 @@ async def open_stores(url, *, vault=VAULT, timeout_s=10.0, connections=10):
             notes=notes,
         )
     finally:
-        await raw.close()
+        raw.terminate()
         await database.aclose()
 
 
