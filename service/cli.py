@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from service.settings import ConfigurationError, load_settings
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
     from service.settings import Role, Settings
 
 FINE, FAILED, WRONG_USAGE = 0, 1, 2
+_DEVELOPMENT = {
+    "sandbox": "a strict Cal.com stand-in with fault switches, alone",
+    "dev": "everything on embedded servers, with a demo page (what `make run` calls)",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = _parser(argv[0] if argv else None).parse_args(argv)
     try:
         code: int = arguments.run(arguments)
     except ConfigurationError as wrong:
@@ -35,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(wanted: str | None) -> argparse.ArgumentParser:
+    """Return the command line's parser; of the sandbox only the wanted command has its options."""
     parser = argparse.ArgumentParser(
         prog="token-broker",
         description="Keeps the tokens of Cal.com managed users fresh. Settings come from the environment; "
@@ -49,24 +56,32 @@ def _parser() -> argparse.ArgumentParser:
         ("migrate", "bring the database's schema to this release, once, under a lock", _migrate),
     ):
         commands.add_parser(name, help=text, description=text.capitalize() + ".").set_defaults(run=run)
-    _add_development(commands)
+    _add_development(commands, wanted)
     return parser
 
 
-def _add_development(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Mount the commands of the sandbox, where it is installed with the package."""
-    try:
-        from sandbox import dev
-        from sandbox.calcom import cli as sandbox_cli
-    except ImportError:
+def _add_development(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], wanted: str | None
+) -> None:
+    """Mount the commands of the sandbox where it is installed; only the wanted one is loaded."""
+    if find_spec("sandbox") is None:
         return
-    for name, text, module in (
-        ("sandbox", "a strict Cal.com stand-in with fault switches, alone", sandbox_cli),
-        ("dev", "everything on embedded servers, with a demo page (what `make run` calls)", dev),
-    ):
+    for name, text in _DEVELOPMENT.items():
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
-        module.add_arguments(command)
-        command.set_defaults(run=module.main)
+        if name == wanted:
+            module = _development(name)
+            module.add_arguments(command)
+            command.set_defaults(run=module.main)
+
+
+def _development(name: str) -> Any:  # noqa: ANN401 - a module with add_arguments and main
+    if name == "dev":
+        from sandbox import dev
+
+        return dev
+    from sandbox.calcom import cli
+
+    return cli
 
 
 def _serve(_: argparse.Namespace) -> int:
