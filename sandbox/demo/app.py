@@ -14,9 +14,11 @@ import aiohttp
 from sandbox.demo.backend import Backend, BrokerRefused
 from sandbox.demo.doors import Doors
 from sandbox.demo.feed import Feed
+from sandbox.demo.heard import Heard
+from sandbox.demo.notes import Tally
 from sandbox.demo.pairs import Pairs
 from sandbox.demo.proxy import Proxy
-from sandbox.demo.story import Story
+from sandbox.demo.seen import Seen
 from sandbox.dev.ports import HOST
 
 if TYPE_CHECKING:
@@ -41,7 +43,9 @@ class Demo:
         self.proxy: Proxy | None = None
         self.user_id = f"{NAME.lower()}-{keys.suffix}"
         self.cal_user_id: int | None = None
-        self.story = Story(self._name_of)
+        self.tally = Tally()
+        self._seen = Seen(self.tally, self._name_of)
+        self._heard = Heard(self.tally, alone=sandbox is None)
         self.pairs = Pairs()
         self.feed = Feed(self.figures)
         self._session: aiohttp.ClientSession | None = None
@@ -67,7 +71,7 @@ class Demo:
 
     def hear(self, who: Source, facts: dict[str, Any]) -> None:
         """Take in what the service or the worker said."""
-        note = self.story.of_line(who, facts)
+        note = self._heard.of_line(who, facts)
         if note is not None:
             self.feed.add(note)
 
@@ -78,7 +82,7 @@ class Demo:
         for entry in self.sandbox.journal.tail(1000, after=self._read_to) if self._read_to else self._first():
             self._read_to = entry.seq
             self.pairs.note(entry)
-            note = self.story.of_entry(entry)
+            note = self._seen.of_entry(entry)
             if note is not None:
                 self.feed.add(note)
 
@@ -86,7 +90,7 @@ class Demo:
         """Return what the page shows of this moment."""
         return {
             "ready": self.backend is not None,
-            "tally": self.story.tally,
+            "tally": self.tally,
             "pairs": self.pairs.numbers,
             "current": self.pairs.current(self.cal_user_id),
         }

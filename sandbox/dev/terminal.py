@@ -9,7 +9,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from sandbox.demo.story import Story
+from sandbox.demo.heard import Heard
+from sandbox.demo.notes import Tally
 from sandbox.dev.ports import HOST
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Teller:
     """Tells on the terminal what service and worker say."""
 
     def __init__(self) -> None:
-        self._story = Story()
+        self._heard = Heard(Tally())
 
     def hear(self, who: str, facts: Facts) -> None:
         """Tell it if it is worth knowing; what is no log line is told as it is."""
@@ -66,7 +67,7 @@ class Teller:
             return str(facts.get("text", facts))
         if facts["event"] in _QUIET:
             return None
-        note = self._story.of_line("worker" if who == "worker" else "service", facts)
+        note = self._heard.of_line("worker" if who == "worker" else "service", facts)
         if note is not None:
             return note.text
         if facts.get("level") not in _LOUD:

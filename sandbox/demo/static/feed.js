@@ -3,7 +3,7 @@
 const SOURCES = ["upstream", "service", "worker", "page"];
 const KEPT = 250;
 const FIGURES = [
-  ["perPair", "upstream refreshes for each replaced pair"],
+  ["perPair", "upstream calls for each replaced pair; trouble costs more than 1"],
   ["replaced", "pairs replaced"],
   ["ahead", "of them ahead of time"],
   ["on_request", "of them on request"],
@@ -38,6 +38,7 @@ export class Feed {
     const calls = tally.refreshes + tally.forced;
     const perPair = tally.replaced ? (calls / tally.replaced).toFixed(2) : "–";
     for (const [name, view] of Object.entries(this.figures)) view.textContent = name === "perPair" ? perPair : tally[name];
+    this.figures.perPair.parentElement.dataset.tone = perPair === "1.00" ? "good" : tally.replaced ? "warn" : "plain";
     notes.forEach((note) => this.show(note));
   }
 
@@ -73,7 +74,6 @@ export class Feed {
     const box = document.createElement("div"), term = document.createElement("dt"), value = document.createElement("dd");
     term.textContent = text;
     value.textContent = "–";
-    if (name === "perPair") box.className = "main";
     box.append(term, value);
     document.querySelector("#figures").append(box);
     return value;

@@ -51,7 +51,7 @@ function tabs(first) {
   const late = new Tab({ name: "Tab B", world,
     how: "Asks only after a call was refused with 498 or 401, as @calcom/atoms does." });
   const sleeper = new Sleeper({ name: "Tab C", world,
-    how: "Asleep with the token it had. Any token the user ever had still finds its user." });
+    how: "Sleeps on the token it had. Any token the user ever had still finds its user." });
   const all = [fresh, late, sleeper];
   all.forEach((tab) => tab.hold(first.accessToken, first.accessTokenExpiresAt));
   fresh.say("Stays ahead of its token's end.");
@@ -90,7 +90,7 @@ async function start() {
   query("#lifetime").textContent = `${world.lifetimeS} seconds`;
   query("#upstream").textContent = world.sandbox ? "sandbox Cal.com" : new URL(world.api).host;
   query("#docs").href = `${world.internal}/docs`;
-  query("#stampede").hidden = query("#trouble").hidden = !world.sandbox;
+  document.body.classList.toggle("real", !world.sandbox);
   feed.open();
   buttons();
   const all = tabs(await session());
