@@ -64,7 +64,7 @@ def test_the_floor_scales_with_a_short_lifetime(second, lifetime):
 
 
 def test_the_floor_of_a_lifetime_too_short_to_be_divided_is_a_microsecond():
-    assert lifetime_of(Stated(issued_at=NOON), 20 * TICK) == (20 * TICK, False)
+    assert lifetime_of(Stated(issued_at=NOON), 21 * TICK) == (21 * TICK, False)
 
 
 @pytest.mark.xfail(strict=True, raises=OverflowError, reason="iat + the configured lifetime passes year 9999")

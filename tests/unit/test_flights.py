@@ -154,14 +154,14 @@ async def test_a_failure_after_the_caller_left_is_not_complained_about(flights, 
     assert unheard == []
 
 
-async def test_a_flight_that_is_cancelled_from_outside_is_removed(flights):
+async def test_a_flight_that_is_cancelled_from_outside_is_removed(flights, unheard):
     work = Work()
     task, _ = flights.start("anna", work)
     await work.begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await join(task)
-    assert len(flights) == 0
+    assert (len(flights), unheard) == (0, [])
 
 
 async def test_a_flight_that_goes_further_waits_for_the_lesser_one(flights):

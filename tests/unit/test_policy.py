@@ -166,6 +166,22 @@ def test_a_dead_grant_says_why_it_is_dead():
         require_live(a_grant(state=GrantState.DEAD, reason="user_gone"))
 
 
+def test_the_terms_are_those_of_the_settings_defaults():
+    assert Terms() == Terms(
+        refresh_margin=10 * MINUTE,
+        min_life=60 * SECOND,
+        access_token_lifetime=60 * MINUTE,
+        superseded_window=DAY,
+        binding_idle=7 * DAY,
+        binding_absolute=30 * DAY,
+        ahead_all=False,
+        upstream_timeout=10 * SECOND,
+        database_timeout=3 * SECOND,
+        claim_deadline=20 * SECOND,
+        user_rotations_per_s=6 / 60,
+    )
+
+
 def test_a_flight_waits_a_lost_claim_out_and_retakes_it_once():
     assert TERMS.flight_limit == timedelta(seconds=20 + 10 + 3)
 

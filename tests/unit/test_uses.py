@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from service.broker.errors import StorageUnavailable
+from service.broker.model import UserKey
 from service.broker.uses import Uses
 from tests.support.builders import a_current
 from tests.support.cached import ANNA, BERT, StoppedClock
@@ -174,9 +175,14 @@ async def test_a_late_use_of_an_older_generation_does_not_replace_the_newer(uses
     assert shelf.last() == {(ANNA, 8, False)}
 
 
-async def test_what_is_remembered_is_bounded(uses, shelf, monkeypatch):
+async def test_what_is_remembered_is_bounded_and_the_oldest_is_forgotten_first(uses, shelf, monkeypatch):
     monkeypatch.setattr("service.broker.uses._REMEMBERED", 10)
-    for number in range(50):
-        given_out(uses, generation=number)
-        given_out(uses, generation=number, by_browser=True)
-    assert len(uses._known) <= 10
+    keys = [UserKey("first-client", f"user-{number}") for number in range(11)]
+    for key in keys:
+        given_out(uses, key=key)
+    await uses.flush()
+    for key in keys[:0:-1]:
+        given_out(uses, key=key)
+    assert await uses.flush() == 0
+    given_out(uses, key=keys[0])
+    assert await uses.flush() == 1
