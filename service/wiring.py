@@ -36,6 +36,7 @@ from service.adapters.upstream import PROVIDER_KINDS, open_session
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
 from service.adapters.wakeups import RedisWakeups
 from service.broker.answers import Answers
+from service.broker.calls import Calls
 from service.broker.circuits import Circuits
 from service.broker.confirmations import Confirmations
 from service.broker.creation import Creation
@@ -183,14 +184,15 @@ def _use_cases(
 ) -> Broker:
     terms = terms_of(settings)
     circuits = Circuits(ports.providers, ports.observer, ports.clock)
-    refresh = Refresh(ports, terms, circuits)
+    calls = Calls(ports, terms, circuits)
+    refresh = Refresh(ports, terms, calls)
     confirmations = Confirmations(ports)
     grants = Grants(ports, terms, refresh)
-    creation = Creation(ports, terms, circuits)
+    creation = Creation(ports, terms, calls)
     return Broker(
         answers=Answers(ports, terms, refresh, confirmations, grants),
-        users=Users(ports, terms, circuits, creation, grants),
-        sweeps=Sweeps(ports, terms, refresh, confirmations, circuits),
+        users=Users(ports, terms, calls, creation, grants),
+        sweeps=Sweeps(ports, terms, refresh, confirmations, calls),
         refresh=refresh,
         confirmations=confirmations,
         creation=creation,

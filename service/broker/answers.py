@@ -113,13 +113,14 @@ class Answers:
         seen = await self._current(key)
         self._limit(key)
         if force:
-            forced = await self._grants.force(key, actor=actor)
-            self.uses.note(forced.current(), by_browser=False)
-            return forced.current()
-        why = Why(Trigger.REQUEST, Asker(waits=True))
-        refreshed = await self._refresh.refresh_user(key, seen.current.generation, why)
-        self.uses.note(refreshed.grant.current(), by_browser=False)
-        return refreshed.grant.current()
+            grant = await self._grants.force(key, actor=actor)
+        else:
+            why = Why(Trigger.REQUEST, Asker(waits=True))
+            grant = (await self._refresh.refresh_user(key, seen.current.generation, why)).grant
+        replaced = _Seen(grant.current(), grant.marks, "rotation")
+        current = await self._resolve(replaced, Asked(Presented.NOTHING), charged=True)
+        self.uses.note(current, by_browser=False)
+        return current
 
     async def _find(self, access_token: str) -> _Seen | None:
         fingerprints = self._ports.fingerprints.of(access_token)
@@ -154,9 +155,8 @@ class Answers:
                 self._ports.observer.note("token.reuse", entry.key, kind="revoked")
         return reason is not None
 
-    async def _resolve(self, seen: _Seen, asked: Asked) -> CurrentToken:
+    async def _resolve(self, seen: _Seen, asked: Asked, *, charged: bool = False) -> CurrentToken:
         """Decide and act until there is a token to hand out; each round knows more than the last."""
-        charged = False
         for _ in range(_MOST_ROUNDS):
             key, current = seen.current.key, seen.current
             if asked.presented is Presented.CURRENT and not asked.confirmed_now:

@@ -10,15 +10,15 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from service.broker.circuits import Circuits
+from service.broker.calls import Calls
 from service.broker.endings import Endings, Fenced, Refreshed, Run
-from service.broker.errors import StorageUnavailable
 from service.broker.expiry import place_minted
 from service.broker.model import (
     ClaimKind,
     Denial,
     Denied,
     Grant,
+    GrantState,
     LineageEntry,
     Marks,
     Rotated,
@@ -26,6 +26,7 @@ from service.broker.model import (
     Trigger,
     Unknown,
 )
+from service.broker.persistence import persistently
 from service.broker.policy import Terms, counts_until, due_at
 from service.broker.ports import Ports, Settlement
 from service.broker.recovery import (
@@ -44,17 +45,15 @@ from service.broker.recovery import (
 )
 
 _NEXT_CALL_WAITS_S = 1.0
-_PERSIST_AGAIN_S = 0.1
-_PERSIST_AGAIN_AT_MOST_S = 2.0
 
 
 class Claims:
     """Presents, settles, recovers and ends claims."""
 
-    def __init__(self, ports: Ports, terms: Terms, circuits: Circuits) -> None:
+    def __init__(self, ports: Ports, terms: Terms, calls: Calls) -> None:
         self._ports = ports
         self._terms = terms
-        self._endings = Endings(ports, terms, circuits)
+        self._endings = Endings(ports, terms, calls)
 
     async def carry_out(self, grant: Grant, trigger: Trigger, asker: Asker) -> Refreshed:
         """Work the claim that `grant` holds to its end.
@@ -137,7 +136,7 @@ class Claims:
 
     async def _store(self, run: Run, step: Store) -> Refreshed:
         settlement = self._settlement(run, step)
-        settled = await self._persist(settlement)
+        settled = await persistently(lambda: self._settle(settlement), self._ports.observer, run.grant.key)
         if settled is None:
             if step.forced:
                 await self._distrust(run)
@@ -172,30 +171,22 @@ class Claims:
             trigger=run.trigger,
         )
 
-    async def _persist(self, settlement: Settlement) -> Grant | None:
-        """Commit, however long it takes; None when the claim was lost to another."""
-        again_s = _PERSIST_AGAIN_S
-        while True:
-            try:
-                settled = await self._ports.claims.settle(settlement)
-                if settled is not None:
-                    return settled
-                # The commit of an earlier try may have succeeded with its answer lost.
-                current = await self._ports.grants.load(settlement.claim.key)
-            except StorageUnavailable:
-                self._ports.observer.note("refresh.unsettled", settlement.claim.key)
-                await asyncio.sleep(again_s)
-                again_s = min(again_s * 2, _PERSIST_AGAIN_AT_MOST_S)
-                continue
-            ours = settlement.pair.access_token
-            return current if current is not None and current.pair.access_token == ours else None
+    async def _settle(self, settlement: Settlement) -> Grant | None:
+        """Commit once; None when the claim was lost to another."""
+        settled = await self._ports.claims.settle(settlement)
+        if settled is not None:
+            return settled
+        # The commit of an earlier try may have succeeded with its answer lost.
+        current = await self._ports.grants.load(settlement.claim.key)
+        ours = settlement.pair.access_token
+        return current if current is not None and current.pair.access_token == ours else None
 
     async def _publish(self, settled: Grant) -> None:
         current = settled.current()
         entry = LineageEntry(
             settled.key, settled.generation, counts_until(settled.pair.expires_at, self._terms)
         )
-        if settled.marks == Marks():
+        if settled.marks == Marks() and settled.state is GrantState.LIVE:
             fingerprint = self._ports.fingerprints.of(current.access_token)[0]
             await self._ports.cache.put(current, [(fingerprint, entry)])
         await self._ports.wakeups.notify(settled.key, settled.generation)

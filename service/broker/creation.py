@@ -10,11 +10,10 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from service.broker.circuits import Circuits
+from service.broker.calls import Calls
 from service.broker.errors import (
     Conflict,
     ExistsUpstream,
-    Invalid,
     RefreshInProgress,
     StorageUnavailable,
     UpstreamUnavailable,
@@ -36,13 +35,18 @@ from service.broker.model import (
     User,
     UserKey,
 )
+from service.broker.persistence import persistently
 from service.broker.policy import Terms, counts_until, keep_alive_at
 from service.broker.ports import NewGrant, Ports
 
 _SENDS = 2
 _CLOCKS_DIFFER_BY = timedelta(minutes=2)
 _POLL_S = 0.25
-_PERSIST_AGAIN_S = 0.2
+_NOT_CONNECTED = (
+    "Upstream has a user with this e-mail that this call did not create, or whose creation broke off there "
+    "before it was connected to this OAuth client. Enrol or recover it if it is yours; else remove it "
+    "upstream, or use another e-mail address."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,10 @@ class _Begun:
 class Creation:
     """Creates users upstream, once."""
 
-    def __init__(self, ports: Ports, terms: Terms, circuits: Circuits) -> None:
+    def __init__(self, ports: Ports, terms: Terms, calls: Calls) -> None:
         self._ports = ports
         self._terms = terms
-        self._circuits = circuits
+        self._calls = calls
         self._flights: Flights[tuple[User, bool]] = Flights()
 
     async def create(self, key: UserKey, profile: Profile, *, vouch: bool, actor: str) -> tuple[User, bool]:
@@ -71,11 +75,11 @@ class Creation:
         Raises Conflict (id or e-mail of another user), ExistsUpstream, Invalid (upstream refused a
         value), UpstreamUnavailable, StorageUnavailable, RefreshInProgress (another process is at it).
         """
-        task, _ = self._flights.start(key, lambda: self._create(key, profile, vouch, actor))
+        task, joined = self._flights.start(key, lambda: self._create(key, profile, vouch, actor))
         user, created = await join(task)
         if user.profile.email != profile.email:
             raise Conflict("A user with this id exists and has another e-mail address.")
-        return user, created
+        return user, created and not joined
 
     async def drain(self, timeout_s: float) -> int:
         """Let the running creates end."""
@@ -113,11 +117,9 @@ class Creation:
                     return await self._link(begun, noted, created, minted, sent_at, distrust=False)
                 case Denied(Denial.EXISTS):
                     return await self._adopt(begun, noted, uncertain=earlier.uncertain)
-                case Denied() as denied:
-                    raise await self._denied(begun, noted, denied, uncertain=earlier.uncertain)
-                case Unavailable(_, retry_after_s):
+                case Denied() | Unavailable():
                     await self._give_up(begun, noted, uncertain=earlier.uncertain)
-                    raise UpstreamUnavailable(retry_after_s=retry_after_s or 5.0)
+                    raise await self._calls.failure(begun.key.client, outcome)
                 case _:
                     intent = noted
         await self._give_up(begun, intent, uncertain=True)
@@ -127,29 +129,18 @@ class Creation:
         )
 
     async def _allowed(self, begun: _Begun, intent: Intent) -> None:
-        wait_s = (self._terms.claim_deadline - self._terms.upstream_timeout).total_seconds()
         try:
-            await self._circuits.require(begun.key.client)
-            if not await self._ports.budget.take(begun.key.client, wait_s):
-                raise UpstreamUnavailable(retry_after_s=wait_s)
+            await self._calls.turn(begun.key.client)
         except UpstreamUnavailable:
             await self._give_up(begun, intent, uncertain=intent.uncertain)
             raise
-
-    async def _denied(self, begun: _Begun, intent: Intent, denied: Denied, *, uncertain: bool) -> Exception:
-        await self._give_up(begun, intent, uncertain=uncertain)
-        if denied.code is Denial.INVALID:
-            fields = dict.fromkeys(filter(None, denied.detail.split(",")), "was refused by upstream")
-            return Invalid("Upstream refused the user's details.", fields=fields)
-        self._circuits.open(begun.key.client, denied.detail or denied.code)
-        return UpstreamUnavailable("Upstream refuses this OAuth client.", retry_after_s=30.0)
 
     async def _adopt(self, begun: _Begun, intent: Intent, *, uncertain: bool) -> User:
         """Take over what an earlier send of this intent made, and nothing else."""
         ours = await self._find_ours(begun, intent) if uncertain else None
         if ours is None:
             await self._give_up(begun, intent, uncertain=False)
-            raise ExistsUpstream
+            raise ExistsUpstream(_NOT_CONNECTED if uncertain else None)
         sent_at = self._ports.clock()
         outcome = await self._ports.providers[begun.key.client].recover(ours.upstream_id)
         if isinstance(outcome, Rotated):
@@ -157,10 +148,8 @@ class Creation:
             return await self._link(begun, intent, ours, outcome.minted, sent_at, distrust=True)
         await self._give_up(begun, intent, uncertain=True)
         if isinstance(outcome, Denied) and outcome.code is Denial.USER_GONE:
-            raise ExistsUpstream(
-                "Upstream has a user with this e-mail that is not connected to this OAuth client (an "
-                "earlier create broke off there). Remove it at Cal.com, or use another e-mail address."
-            )
+            raise ExistsUpstream(_NOT_CONNECTED)
+        await self._calls.heard(begun.key.client, outcome)
         raise UpstreamUnavailable(
             "The user exists upstream and its tokens could not be fetched. The same call again goes on.",
             retry_after_s=5.0,
@@ -205,16 +194,14 @@ class Creation:
             actor=begun.actor,
         )
         grant = replace(grant, vouch=begun.vouch, distrust=distrust, intent=intent)
-        while True:
-            try:
-                linked = await self._ports.users.link(grant, begun.profile, replace=True)
-            except StorageUnavailable:
-                self._ports.observer.note("refresh.unsettled", begun.key)
-                await asyncio.sleep(_PERSIST_AGAIN_S)
-                continue
-            if linked is None:
-                raise RefreshInProgress("The user was changed by another call meanwhile.", retry_after_s=1.0)
-            return linked
+        linked = await persistently(
+            lambda: self._ports.users.link(grant, begun.profile, replace=True),
+            self._ports.observer,
+            begun.key,
+        )
+        if linked is None:
+            raise RefreshInProgress("The user was changed by another call meanwhile.", retry_after_s=1.0)
+        return linked
 
     async def _give_up(self, begun: _Begun, intent: Intent, *, uncertain: bool) -> None:
         try:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from service.broker.circuits import Circuits
+from service.broker.calls import Calls
 from service.broker.errors import GrantDead, RefreshInProgress, StorageUnavailable, UpstreamUnavailable
-from service.broker.model import Claim, Denial, Denied, Grant, GrantState, Trigger
+from service.broker.model import Claim, Denial, Denied, Grant, GrantState, Trigger, Unavailable
 from service.broker.policy import Terms, back_off, due_at
 from service.broker.ports import Aftermath, Ports
 from service.broker.recovery import Asker, GiveUp, Leave, Progress
@@ -42,10 +42,10 @@ class Run:
 class Endings:
     """Ends claims; every method returns what the caller is told (an error is returned, not raised)."""
 
-    def __init__(self, ports: Ports, terms: Terms, circuits: Circuits) -> None:
+    def __init__(self, ports: Ports, terms: Terms, calls: Calls) -> None:
         self._ports = ports
         self._terms = terms
-        self._circuits = circuits
+        self._calls = calls
 
     async def keep(self, run: Run, *, confirmed: bool) -> Refreshed:
         """The refresh token is dead, the access token is good: it is served until it dies."""
@@ -59,6 +59,7 @@ class Endings:
             Aftermath(
                 failed=Denial.REFRESH_TOKEN_DEAD,
                 refresh_token_dead=True,
+                known=run.grant.marks,
                 due_at=due_at(kept, self._terms, used=True),
                 event="refresh.denied",
             ),
@@ -70,11 +71,16 @@ class Endings:
         self._ports.observer.note("refresh.unknown", run.grant.key, trigger=run.trigger, reason=step.reason)
         if step.forced:
             self._ports.observer.note("grant.distrusted", run.grant.key)
+        # Who waits presents it again at the deadline; the worker backs off from one who always fails.
+        wait = back_off(run.grant.failures + 1, run.grant.pair.lifetime, self._ports.roll())
+        again_at = max(run.claim.deadline_at, self._ports.clock() + wait)
         aftermath = Aftermath(
             keep_claim=True,
             failed=step.reason,
+            retry_at=again_at,
+            due_at=again_at,
             distrust=step.forced,
-            due_at=run.claim.deadline_at,
+            known=run.grant.marks,
             event="refresh.unknown",
         )
         await self._end(run, aftermath)
@@ -88,14 +94,10 @@ class Endings:
         """Upstream did nothing: end the claim and back off (the user alone, or the whole client)."""
         key, now = run.grant.key, self._ports.clock()
         self._ports.observer.note("refresh.unavailable", key, trigger=run.trigger, reason=step.reason)
-        if step.client_fault:
-            self._circuits.open(key.client, step.reason)
-        if step.retry_after_s is not None:
-            await self._ports.budget.pause(key.client, step.retry_after_s)
-        shared = step.client_fault or step.retry_after_s is not None
+        shared = await self._calls.heard(key.client, step.answer)
         failures = 1 if shared else run.grant.failures + 1
         wait = back_off(failures, run.grant.pair.lifetime, self._ports.roll())
-        wait = max(wait, timedelta(seconds=step.retry_after_s or 0))
+        wait = max(wait, timedelta(seconds=_rest_s(step.answer)))
         dead = isinstance(run.progress.presented, Denied) and run.progress.presented.code is (
             Denial.REFRESH_TOKEN_DEAD
         )
@@ -104,6 +106,7 @@ class Endings:
             retry_at=now + wait,
             due_at=now + wait,
             refresh_token_dead=True if dead else None,
+            known=run.grant.marks,
             event="refresh.unavailable",
             reason=step.reason,
         )
@@ -123,3 +126,7 @@ class Endings:
             await self._ports.claims.end_claim(run.claim, aftermath)
         except StorageUnavailable:
             self._ports.observer.note("claim.left", run.grant.key, reason="storage_unavailable")
+
+
+def _rest_s(answer: object) -> float:
+    return answer.retry_after_s or 0.0 if isinstance(answer, Unavailable) else 0.0

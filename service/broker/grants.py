@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from service.broker.errors import GrantDead, RefreshInProgress, UserUnknown
-from service.broker.model import Grant, GrantEvent, GrantState, Trigger, UserKey
+from service.broker.errors import GrantDead, GrantPaused, RefreshInProgress, UserUnknown
+from service.broker.model import Grant, GrantEvent, GrantState, Marks, Trigger, UserKey
 from service.broker.policy import Terms, due_at, require_live
 from service.broker.ports import Ports
 from service.broker.recovery import Asker
 from service.broker.refresh import Refresh, Why
 
 _MOST_ROUNDS = 3
+
+DELETING = "deleting"
+"""The reason of a PAUSED grant whose user is being deleted upstream."""
 
 
 class Grants:
@@ -52,9 +55,18 @@ class Grants:
         grant = await self._ports.grants.load(key)
         if grant is None or grant.state is not GrantState.PAUSED:
             return require_live(grant)
+        if grant.reason == DELETING:
+            raise GrantPaused("The user is being deleted: repeat the delete, it goes on.")
         resumed = await self._set_state(grant, GrantState.LIVE, "resumed", actor)
-        await self._ports.cache.put(resumed.current(), reopen=True)
+        if resumed.marks == Marks():
+            await self._ports.cache.put(resumed.current(), reopen=True)
         return resumed
+
+    async def bury(self, key: UserKey, reason: str, *, actor: str) -> None:
+        """Say that the grant is dead: upstream has said so outside a refresh."""
+        await self._ports.cache.forget(key)
+        await self._ports.grants.set_state(key, GrantState.DEAD, reason, due_at=None, actor=actor)
+        self._ports.observer.note("grant.died", key, reason=reason)
 
     async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
         """Return what happened to the grant, newest first."""

@@ -221,6 +221,14 @@ def trigger_when_due(grant: Grant, now: datetime, *, retaken: bool) -> Trigger:
     return Trigger.KEEPALIVE if now >= keep_alive_at(grant.pair) else Trigger.AHEAD
 
 
+def worth_trying(grant: Grant, now: datetime) -> bool:
+    """Whether work that nobody waits for may try to replace the pair now."""
+    if grant.retry_at is not None and now < grant.retry_at:
+        return False
+    spent = grant.marks.refresh_token_dead and not grant.marks.refused
+    return not spent or now >= grant.pair.expires_at
+
+
 def back_off(failures: int, lifetime: timedelta, roll: float) -> timedelta:
     """Return how long a grant is left alone after its `failures`-th failure in a row."""
     first = min(_BACK_OFF, lifetime / 20)

@@ -88,11 +88,10 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Nothing was done upstream: end the claim and try again later."""
+    """Nothing was done upstream: end the claim and try again later. `answer` is what upstream said."""
 
     reason: str
-    retry_after_s: float | None = None
-    client_fault: bool = False
+    answer: RotationOutcome | CheckOutcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +132,14 @@ def _after_answer(outcome: RotationOutcome, *, forced: bool) -> Step | None:
             return Store(minted, forced)
         case Unknown(reason):
             return Leave(reason, forced)
-        case Unavailable(reason, retry_after_s):
-            return GiveUp(reason, retry_after_s)
+        case Unavailable(reason):
+            return GiveUp(reason, outcome)
         case Denied(Denial.USER_GONE):
             return Bury("user_gone")
         case Denied(Denial.REFRESH_TOKEN_DEAD):
             return None
         case Denied(code, detail):
-            return GiveUp(detail or code, client_fault=code is Denial.CLIENT_FAULT)
+            return GiveUp(detail or code, outcome)
 
 
 def _without_refresh_token(
@@ -163,8 +162,6 @@ def _without_refresh_token(
         case Denied(Denial.TOKEN_REFUSED):
             return last
         case Denied(code, detail):
-            return GiveUp(detail or code, client_fault=code is Denial.CLIENT_FAULT)
-        case Unavailable(reason, retry_after_s):
-            return GiveUp(reason, retry_after_s)
-        case Unknown(reason):
-            return GiveUp(reason)
+            return GiveUp(detail or code, progress.checked)
+        case Unavailable(reason) | Unknown(reason):
+            return GiveUp(reason, progress.checked)

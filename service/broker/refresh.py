@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from service.broker.circuits import Circuits
+from service.broker.calls import Calls
 from service.broker.claims import Claims
 from service.broker.endings import Fenced, Refreshed
 from service.broker.errors import (
@@ -21,7 +21,7 @@ from service.broker.errors import (
 )
 from service.broker.flights import Flights, join
 from service.broker.model import Grant, Trigger, UserKey
-from service.broker.policy import Terms, require_live
+from service.broker.policy import Terms, require_live, worth_trying
 from service.broker.ports import Ports
 from service.broker.recovery import Asker
 
@@ -44,11 +44,11 @@ class Why:
 class Refresh:
     """Refreshes users: one flight a user in this process, one claim a user in all."""
 
-    def __init__(self, ports: Ports, terms: Terms, circuits: Circuits) -> None:
+    def __init__(self, ports: Ports, terms: Terms, calls: Calls) -> None:
         self._ports = ports
         self._terms = terms
-        self._circuits = circuits
-        self._claims = Claims(ports, terms, circuits)
+        self._calls = calls
+        self._claims = Claims(ports, terms, calls)
         self._flights: Flights[Refreshed] = Flights()
 
     async def refresh_user(self, key: UserKey, seen: int, why: Why) -> Refreshed:
@@ -121,19 +121,19 @@ class Refresh:
 
     async def _attempt(self, grant: Grant, why: Why, ends_at: float) -> Refreshed | None:
         """Claim and carry out; None when somebody else was quicker or the attempt must be waited out."""
-        if not why.asker.waits and grant.retry_at is not None and self._ports.clock() < grant.retry_at:
+        if not why.asker.waits and not worth_trying(grant, self._ports.clock()):
             return Refreshed(grant)
-        await self._circuits.require(grant.key.client)
-        await self._take_budget(grant.key, why)
+        await self._take_turn(grant.key, why)
         claimed = await self._claim(grant)
         if claimed is None:
             return None
         try:
-            return await self._carry_out(claimed, why)
-        except RefreshInProgress:
-            # The answer was lost: the claim stays ours until its deadline, then anyone retakes it.
-            if not why.asker.waits or _monotonic() >= ends_at:
+            return await self._claims.carry_out(claimed, why.trigger, why.asker)
+        except (RefreshInProgress, Fenced) as error:
+            # The answer was lost, or another has retaken the claim: both are waited out.
+            if isinstance(error, RefreshInProgress) and (not why.asker.waits or _monotonic() >= ends_at):
                 raise
+            self._note_fenced(claimed, why, error)
             return None
 
     async def _claim(self, grant: Grant) -> Grant | None:
@@ -146,24 +146,24 @@ class Refresh:
             await self._ports.budget.give_back(grant.key.client, 1)
         return claimed
 
-    async def _take_budget(self, key: UserKey, why: Why) -> None:
+    async def _take_turn(self, key: UserKey, why: Why) -> None:
         if why.asker.waits:
-            wait_s = (self._terms.claim_deadline - self._terms.upstream_timeout).total_seconds()
-            taken = await self._ports.budget.take(key.client, wait_s)
-        else:
-            taken = await self._ports.budget.take_ahead(key.client, 1) == 1
-        if not taken:
-            raise UpstreamUnavailable(
-                "The client's budget of upstream calls is used up for now.",
-                retry_after_s=self._terms.upstream_timeout.total_seconds(),
-            )
+            await self._calls.turn(key.client)
+            return
+        allowed = await self._calls.may_go_ahead(key.client)
+        if not allowed or not await self._ports.budget.take_ahead(key.client, 1):
+            raise UpstreamUnavailable("Work ahead of time rests just now.")
 
     async def _carry_out(self, claimed: Grant, why: Why) -> Refreshed:
         try:
             return await self._claims.carry_out(claimed, why.trigger, why.asker)
-        except Fenced:
-            self._ports.observer.note("refresh.fenced_out", claimed.key, trigger=why.trigger)
+        except Fenced as error:
+            self._note_fenced(claimed, why, error)
             return Refreshed(require_live(await self._ports.grants.load(claimed.key)))
+
+    def _note_fenced(self, claimed: Grant, why: Why, error: Exception) -> None:
+        if isinstance(error, Fenced):
+            self._ports.observer.note("refresh.fenced_out", claimed.key, trigger=why.trigger)
 
     async def _wait(self, key: UserKey, seen: int, timeout_s: float) -> None:
         started = _monotonic()

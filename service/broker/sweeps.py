@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from service.broker.circuits import Circuits
+from service.broker.calls import Calls
 from service.broker.confirmations import Confirmations
 from service.broker.errors import BrokerError
 from service.broker.flights import join
@@ -39,13 +39,13 @@ class Sweeps:
     """Sweeps one client's due grants."""
 
     def __init__(
-        self, ports: Ports, terms: Terms, refresh: Refresh, confirmations: Confirmations, circuits: Circuits
+        self, ports: Ports, terms: Terms, refresh: Refresh, confirmations: Confirmations, calls: Calls
     ) -> None:
         self._ports = ports
         self._terms = terms
         self._refresh = refresh
         self._confirmations = confirmations
-        self._circuits = circuits
+        self._calls = calls
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def sweep(self, client: str, most: int) -> Swept:
@@ -53,7 +53,7 @@ class Sweeps:
 
         Raises StorageUnavailable. A grant's own failure is written on the grant and raises nothing.
         """
-        if not await self._circuits.allows(client):
+        if not await self._calls.may_go_ahead(client):
             return Swept()
         due = await self._claim(client, most)
         outcomes = await asyncio.gather(*(self._work(one) for one in due))
@@ -77,6 +77,8 @@ class Sweeps:
         grant = due.grant
         what = when_due(grant, self._ports.clock(), self._terms, retaken=due.retaken)
         async with self._places:
+            if what is Due.ROTATE and not await self._calls.may_go_ahead(grant.key.client):
+                what = Due.PARK  # upstream has asked for rest since this batch was claimed
             match what:
                 case Due.ROTATE:
                     trigger = trigger_when_due(grant, self._ports.clock(), retaken=due.retaken)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace as replaced
+from datetime import datetime
 
-from service.broker.circuits import Circuits
+from service.broker.calls import Calls
 from service.broker.creation import Creation, new_grant
 from service.broker.errors import (
+    BrokerError,
     Conflict,
     GrantLive,
+    GrantPaused,
     Invalid,
-    StorageUnavailable,
-    UpstreamUnavailable,
     UserUnknown,
 )
 from service.broker.expiry import place_enrolled, place_minted
-from service.broker.grants import Grants
+from service.broker.grants import DELETING, Grants
 from service.broker.model import (
-    ChangeOutcome,
     Denial,
     Denied,
     Done,
@@ -31,29 +31,23 @@ from service.broker.model import (
     Profile,
     ProfileChange,
     Rotated,
-    RotationOutcome,
     Stated,
     TokenPair,
-    Unavailable,
     User,
     UserKey,
 )
+from service.broker.persistence import persistently
 from service.broker.policy import Terms, require_live
 from service.broker.ports import NewGrant, Ports, UserQuery
-
-_PERSIST_AGAIN_S = 0.2
-_TRY_AGAIN_S = 5.0
 
 
 class Users:
     """The managed users of every client."""
 
-    def __init__(
-        self, ports: Ports, terms: Terms, circuits: Circuits, creation: Creation, grants: Grants
-    ) -> None:
+    def __init__(self, ports: Ports, terms: Terms, calls: Calls, creation: Creation, grants: Grants) -> None:
         self._ports = ports
         self._terms = terms
-        self._circuits = circuits
+        self._calls = calls
         self._creation = creation
         self._grants = grants
 
@@ -130,28 +124,35 @@ class Users:
         Every other token of the user dies. Raises Invalid when id and e-mail do not belong together.
         """
         provider = self._ports.providers[key.client]
-        await self._ready(key.client)
-        found = _answered(await provider.read_user(upstream_id))
-        if [user.email for user in found.users] != [email]:
-            raise Invalid(fields={"email": "does not belong to the upstream user in calUserId"})
-        await self._ready(key.client)
+        await self._calls.turn(key.client)
+        found = await provider.read_user(upstream_id)
+        if not isinstance(found, Found) or [user.email for user in found.users] != [email]:
+            raise await self._not_verified(key.client, found)
+        held = await self._ports.grants.load(key)
+        if held is not None and held.state is GrantState.LIVE and held.upstream_id == upstream_id:
+            await self._grants.force(key, actor=actor)
+            return await self.read(key)
+        await self._calls.turn(key.client)
         sent_at = self._ports.clock()
-        minted = _minted(await provider.recover(upstream_id))
-        placed = place_minted(
-            minted,
-            sent_at,
-            configured=self._terms.access_token_lifetime,
-            margin=self._terms.refresh_margin,
-            roll=self._ports.roll(),
-        )
-        grant = self._grant(key, upstream_id, placed.pair, "grant.recovered", actor, vouch=vouch)
+        outcome = await provider.recover(upstream_id)
+        if not isinstance(outcome, Rotated):
+            raise await self._calls.failure(key.client, outcome)
+        pair = self._placed(outcome.minted, sent_at)
+        grant = self._grant(key, upstream_id, pair, "grant.recovered", actor, vouch=vouch)
         # An earlier try whose answer was lost may still land and replace this pair.
-        linked = await self._persist(_distrusted(grant), Profile(email=email))
+        grant = replaced(grant, distrust=True)
+        linked = await persistently(
+            lambda: self._ports.users.link(grant, Profile(email=email), replace=True),
+            self._ports.observer,
+            key,
+        )
+        if linked is None:
+            raise GrantPaused
         self._ports.observer.note("grant.recovered", key, kind="recover")
         await self._announce(linked)
         return linked
 
-    async def change(self, key: UserKey, change: ProfileChange, *, actor: str) -> User:  # noqa: ARG002 - named for the audit
+    async def change(self, key: UserKey, change: ProfileChange, *, actor: str) -> User:
         """Change fields of the user's profile, upstream and here; raises Conflict, Invalid."""
         user = await self.read(key)
         profile = replaced(user.profile, **change.fields)  # type: ignore[arg-type]  # the door has checked them
@@ -159,9 +160,13 @@ class Users:
             others = await self._ports.users.list_users(UserQuery(key.client, limit=1, email=profile.email))
             if others:
                 raise Conflict("The e-mail address belongs to another user.")
-        await self._ready(key.client)
+        await self._calls.turn(key.client)
         provider = self._ports.providers[key.client]
-        _done(await provider.change_user(user.upstream_id or "", change))
+        outcome = await provider.change_user(user.upstream_id or "", change)
+        if isinstance(outcome, Denied) and outcome.code is Denial.USER_GONE:
+            await self._grants.bury(key, "user_gone", actor=actor)
+        if not isinstance(outcome, Done):
+            raise await self._calls.failure(key.client, outcome)
         await self._ports.users.change_profile(key, profile)
         return await self.read(key)
 
@@ -175,13 +180,14 @@ class Users:
             raise UserUnknown
         if user.upstream_id is not None:
             paused = GrantState.PAUSED
-            await self._ports.grants.set_state(key, paused, "deleting", due_at=None, actor=actor)
+            await self._ports.grants.set_state(key, paused, DELETING, due_at=None, actor=actor)
             await self._ports.cache.forget(key)
             await asyncio.sleep(self._ports.cache.near_life_s)
-            await self._ready(key.client)
+            await self._calls.turn(key.client)
             outcome = await self._ports.providers[key.client].delete_user(user.upstream_id)
-            if not (isinstance(outcome, Denied) and outcome.code is Denial.USER_GONE):
-                _done(outcome)
+            gone = isinstance(outcome, Denied) and outcome.code is Denial.USER_GONE
+            if not gone and not isinstance(outcome, Done):
+                raise await self._calls.failure(key.client, outcome)
         await self._ports.users.forget(key)
         await self._ports.cache.forget(key)
 
@@ -201,62 +207,18 @@ class Users:
             await self._ports.cache.block(linked.key, linked.grant.generation)
         await self._ports.wakeups.notify(linked.key, linked.grant.generation)
 
-    async def _ready(self, client: str) -> None:
-        """Wait for the client's turn upstream."""
-        await self._circuits.require(client)
-        wait_s = (self._terms.claim_deadline - self._terms.upstream_timeout).total_seconds()
-        if not await self._ports.budget.take(client, wait_s):
-            raise UpstreamUnavailable(
-                "The client's budget of upstream calls is used up for now.", retry_after_s=wait_s
-            )
+    def _placed(self, minted: MintedPair, sent_at: datetime) -> TokenPair:
+        return place_minted(
+            minted,
+            sent_at,
+            configured=self._terms.access_token_lifetime,
+            margin=self._terms.refresh_margin,
+            roll=self._ports.roll(),
+        ).pair
 
-    async def _persist(self, grant: NewGrant, profile: Profile) -> User:
-        while True:
-            try:
-                linked = await self._ports.users.link(grant, profile, replace=True)
-            except StorageUnavailable:
-                self._ports.observer.note("refresh.unsettled", grant.key)
-                await asyncio.sleep(_PERSIST_AGAIN_S)
-                continue
-            if linked is None:
-                raise UserUnknown
-            return linked
-
-
-def _distrusted(grant: NewGrant) -> NewGrant:
-    return replaced(grant, distrust=True)
-
-
-def _answered(outcome: LookupOutcome) -> Found:
-    if isinstance(outcome, Found):
-        return outcome
-    raise _failure(outcome)
-
-
-def _minted(outcome: RotationOutcome) -> MintedPair:
-    if isinstance(outcome, Rotated):
-        return outcome.minted
-    raise _failure(outcome)
-
-
-def _done(outcome: ChangeOutcome) -> None:
-    if not isinstance(outcome, Done):
-        raise _failure(outcome)
-
-
-def _failure(outcome: object) -> Exception:
-    """Return what the caller is told about an answer of upstream that is not the one asked for."""
-    match outcome:
-        case Denied(Denial.USER_GONE):
+    async def _not_verified(self, client: str, found: LookupOutcome) -> BrokerError:
+        if isinstance(found, Found):
+            return Invalid(fields={"email": "does not belong to the upstream user in calUserId"})
+        if isinstance(found, Denied) and found.code is Denial.USER_GONE:
             return Invalid(fields={"calUserId": "is not a user of this OAuth client upstream"})
-        case Denied(Denial.EXISTS):
-            return Conflict("Upstream has another user with this e-mail address.")
-        case Denied(Denial.INVALID, detail):
-            fields = dict.fromkeys(filter(None, detail.split(",")), "was refused by upstream")
-            return Invalid("Upstream refused the user's details.", fields=fields)
-        case Unavailable(_, retry_after_s):
-            return UpstreamUnavailable(retry_after_s=retry_after_s or _TRY_AGAIN_S)
-    return UpstreamUnavailable(
-        "Upstream gave no usable answer; the change may or may not have been carried out.",
-        retry_after_s=_TRY_AGAIN_S,
-    )
+        return await self._calls.failure(client, found)

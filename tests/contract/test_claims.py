@@ -172,7 +172,6 @@ async def test_the_most_urgent_are_taken_first_and_no_more_than_asked_for(stores
         assert set(await swept(stores, limit=7)) == {user(first + n) for n in range(7)}
 
 
-@pytest.mark.xfail(strict=True, reason="RETURNING gives the rows in the order of the join, not of due_at")
 async def test_what_was_claimed_comes_in_the_order_it_was_due(stores):
     await due_users(stores, 40)
     await stores.raw.execute("ANALYZE")
@@ -229,9 +228,6 @@ async def test_a_limit_of_none_claims_nothing(stores):
     assert await swept(stores, limit=0) == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="one row that cannot be opened fails the whole batch, after its commit"
-)
 async def test_a_grant_whose_seal_is_broken_does_not_keep_the_others_from_their_turn(stores):
     await stores.link(ANNA, "first", due_at=NOON)
     await stores.link(BERT, "second", due_at=NOON + MINUTE)

@@ -56,7 +56,6 @@ async def test_when_to_try_again_is_kept(stores):
     assert (grant.retry_at, await stores.column("due_at")) == (FAR_AHEAD, FAR_AHEAD)
 
 
-@pytest.mark.xfail(strict=True, reason="end_claim writes NULL for what the aftermath leaves None")
 async def test_what_the_aftermath_leaves_open_stays_as_it_is(stores):
     claimed = await stores.claimed()
     await stores.set(retry_at=NOON)
@@ -125,9 +124,6 @@ async def test_only_an_end_that_names_its_event_is_in_the_history(stores):
     assert noted == ("refresh.unavailable", "throttled", claimed.generation)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the aftermath's due_at overwrites the order that came during the claim"
-)
 async def test_a_force_ordered_during_the_claim_is_due_at_once_when_it_ends(stores):
     claimed = await stores.claimed()
     await stores.grants.request_force(ANNA, revoke=True, actor="a-test")
@@ -135,9 +131,6 @@ async def test_a_force_ordered_during_the_claim_is_due_at_once_when_it_ends(stor
     assert await stores.column("due_at") <= await stores.grants.now()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the aftermath's due_at overwrites the refusal that came during the claim"
-)
 async def test_a_refusal_during_the_claim_is_due_at_once_when_it_ends(stores):
     claimed = await stores.claimed()
     await stores.grants.mark_refused(ANNA, claimed.generation)

@@ -78,7 +78,6 @@ async def test_a_claim_on_a_forgotten_user_settles_nothing_on_one_of_the_same_id
     assert await stores.grants.load(ANNA) == anew
 
 
-@pytest.mark.xfail(strict=True, reason="restamp and end_claim match epoch and owner, but not the generation")
 async def test_a_claim_on_a_forgotten_user_changes_nothing_on_one_of_the_same_id(stores):
     claimed = await stores.claimed()
     anew = await recreate(stores, claimed)

@@ -78,7 +78,6 @@ async def test_a_pair_in_use_is_due_when_the_policy_says(stores, columns, instan
     assert await due(stores) == instant == due_at(grant, Terms(), used=True)
 
 
-@pytest.mark.xfail(strict=True, reason="the end of a distrust window is due before the back-off is over")
 async def test_a_distrusted_pair_in_use_still_waits_its_back_off_out(stores):
     linked = await stores.link(due_at=FAR_AHEAD)
     await stores.set(distrusted_until=WINDOW_ENDS, retry_at=NOON + 2 * HOUR)

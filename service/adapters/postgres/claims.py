@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from service.adapters.postgres.rows import GRANT_COLUMNS, Rows
+from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows
+from service.broker.errors import SealBroken
 from service.broker.model import Claim, ClaimKind, Grant, UserKey
 from service.broker.ports import DueGrant
 
@@ -35,18 +36,19 @@ _CLAIM = f"""
 
 _CLAIM_DUE = f"""
     UPDATE grants g SET claim_owner = $6, {_TAKE}
-    FROM (SELECT g.client, g.user_id, g.claim_owner IS NOT NULL AS retaken FROM grants g
+    FROM (SELECT g.client, g.user_id, g.claim_owner IS NOT NULL AS retaken,
+            g.due_at AS was_due_at FROM grants g
           WHERE g.client = $3 AND g.due_at <= $5 AND g.state = 'LIVE' AND {_FREE}
           ORDER BY g.due_at LIMIT $4 FOR UPDATE SKIP LOCKED) due, users u
     WHERE g.client = due.client AND g.user_id = due.user_id
       AND u.client = g.client AND u.user_id = g.user_id
-    RETURNING {GRANT_COLUMNS}, due.retaken
+    RETURNING {GRANT_COLUMNS}, due.retaken, due.was_due_at
 """  # noqa: S608 - constants
 
 _RESTAMP = """
     UPDATE grants g SET claimed_at = clock_timestamp(), claim_kind = $5,
         refresh_token_dead = g.refresh_token_dead OR $5 = 'force', due_at = clock_timestamp() + $6::interval
-    WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4
+    WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4 AND g.generation = $7
     RETURNING g.client, g.user_id, g.generation, g.claim_owner, g.claim_epoch, g.claim_kind, g.claimed_at
 """
 
@@ -84,14 +86,17 @@ _END_CLAIM = """
             failures = g.failures + CASE WHEN $6::text IS NULL THEN 0 ELSE 1 END,
             last_error = coalesce($6, g.last_error),
             last_error_at = CASE WHEN $6 IS NULL THEN g.last_error_at ELSE clock_timestamp() END,
-            retry_at = $7,
-            due_at = CASE WHEN coalesce($10, g.state) = 'LIVE' THEN $8::timestamptz END,
+            retry_at = coalesce($7, g.retry_at),
+            due_at = CASE WHEN coalesce($10, g.state) <> 'LIVE' THEN NULL
+                WHEN (g.refused AND NOT $16) OR (g.force_pending AND NOT $17) THEN clock_timestamp()
+                ELSE coalesce($8::timestamptz, g.due_at) END,
             refresh_token_dead = coalesce($9, g.refresh_token_dead),
             state = coalesce($10, g.state), reason = CASE WHEN $10::text IS NULL THEN g.reason ELSE $11 END,
             distrusted_until = CASE WHEN $12
                 THEN greatest(g.distrusted_until, clock_timestamp() + $13::interval)
                 ELSE g.distrusted_until END
         WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4
+          AND g.generation = $15
         RETURNING g.client, g.user_id, g.generation
     ), note AS (
         INSERT INTO events (client, user_id, at, event, generation, reason)
@@ -132,14 +137,31 @@ class PostgresClaims:
         """Commit claims on up to `limit` grants due at `now`, most urgent first; taken ones are skipped."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_CLAIM_DUE, self._deadline, self._window, client, limit, now, owner)
-        return [DueGrant(self._rows.grant(row), row["retaken"]) for row in rows]
+        rows.sort(key=lambda row: (row["was_due_at"], row["user_id"]))
+        return [due for row in rows if (due := self._due(row)) is not None]
+
+    def _due(self, row: Row) -> DueGrant | None:
+        """Return a claimed row, or None when its tokens cannot be opened: it must not stop the others."""
+        try:
+            return DueGrant(self._rows.grant(row), row["retaken"])
+        except SealBroken:
+            key = UserKey(row["client"], row["user_id"])
+            self._database.observer.note("grant.unreadable", key, generation=row["generation"])
+            return None
 
     async def restamp(self, claim: Claim, kind: ClaimKind) -> Claim | None:
         """Start the claim's deadline anew before another upstream call; None when it was lost."""
         key = claim.key
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
-                _RESTAMP, key.client, key.user_id, claim.epoch, claim.owner, kind.value, self._deadline
+                _RESTAMP,
+                key.client,
+                key.user_id,
+                claim.epoch,
+                claim.owner,
+                kind.value,
+                self._deadline,
+                claim.generation,
             )
         return None if row is None else self._rows.claim(row)
 
@@ -193,6 +215,9 @@ class PostgresClaims:
                 aftermath.distrust,
                 self._window,
                 aftermath.event,
+                claim.generation,
+                aftermath.known.refused,
+                aftermath.known.force_pending,
             )
         return ended is not None
 

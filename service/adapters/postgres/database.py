@@ -47,7 +47,7 @@ class Database:
         self, dsn: str, observer: Observer, *, timeout_s: float = 3.0, connections: int = 10
     ) -> None:
         self._dsn = dsn
-        self._observer = observer
+        self.observer = observer
         self._timeout_s = timeout_s
         self._connections = connections
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -107,7 +107,7 @@ class Database:
             return
         self._up = up
         event = "dependency.up" if up else "dependency.down"
-        self._observer.note(event, dependency="postgres", reason=reason)
+        self.observer.note(event, dependency="postgres", reason=reason)
 
 
 class DatabaseClock:

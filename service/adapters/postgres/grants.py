@@ -44,7 +44,8 @@ _USES = """
     ), first AS (
         UPDATE grants g SET first_used_at = x.at,
             due_at = CASE WHEN g.state = 'LIVE' AND g.claim_owner IS NULL AND NOT g.refresh_token_dead
-                THEN least(g.due_at, greatest(g.refresh_at, g.retry_at), g.distrusted_until) ELSE g.due_at END
+                THEN least(g.due_at, greatest(least(g.refresh_at, g.distrusted_until), g.retry_at))
+                ELSE g.due_at END
         FROM used x
         WHERE g.client = x.client AND g.user_id = x.user_id AND g.generation = x.generation
           AND g.first_used_at IS NULL

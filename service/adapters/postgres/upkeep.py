@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
 _DAYS_AHEAD = 9
 _BATCH = 5_000
+_UPKEEP = 0x7462_7570  # "tbup"
 
 _PARTITIONS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -46,7 +49,7 @@ class PostgresUpkeep:
     async def prepare_partitions(self, now: datetime) -> int:
         """Make the lineage's partitions for the days to come; returns how many were made."""
         made = 0
-        async with self._database.connection() as connection:
+        async with self._alone() as connection:
             existing = {row["relname"] for row in await connection.fetch(_PARTITIONS)}
             for ahead in range(_DAYS_AHEAD):
                 day = _day(now) + timedelta(days=ahead)
@@ -57,7 +60,7 @@ class PostgresUpkeep:
     async def prune(self, now: datetime, events_kept: timedelta) -> int:
         """Drop what stopped counting and events out of retention; returns the rows and partitions gone."""
         gone = 0
-        async with self._database.connection() as connection:
+        async with self._alone() as connection:
             for row in await connection.fetch(_PARTITIONS):
                 if row["relname"] < _name(_day(now)):
                     await connection.execute(f"DROP TABLE {row['relname']}")
@@ -65,6 +68,13 @@ class PostgresUpkeep:
             gone += await _delete(connection, "lineage_rest", "counts_until", now)
             gone += await _delete(connection, "events", "at", now - events_kept)
         return gone
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[Connection]:
+        """One transaction that no other worker's upkeep runs beside."""
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _UPKEEP)
+            yield connection
 
 
 async def _make(connection: Connection, day: datetime) -> int:

@@ -65,6 +65,12 @@ _DROP_UNLINKED = """
       AND NOT EXISTS (SELECT FROM grants g WHERE g.client = u.client AND g.user_id = u.user_id)
 """
 
+# Of two first pairs at once the second waits here for the first, and then sees it.
+_PLACE = """
+    INSERT INTO users (client, user_id, created_at, vouched_at)
+    VALUES ($1, $2, clock_timestamp(), to_timestamp(0)) ON CONFLICT (client, user_id) DO NOTHING
+"""
+
 _LINK_USER = """
     INSERT INTO users (client, user_id, upstream_id, email, profile, created_at, vouched_at)
     VALUES ($1, $2, $3, $4, coalesce($5, '{}')::jsonb, $6, CASE WHEN $7 THEN $6 ELSE to_timestamp(0) END)
@@ -164,10 +170,17 @@ class PostgresUsers:
 
     async def link(self, grant: NewGrant, profile: Profile | None, *, replace: bool) -> User | None:
         """Store the pair as the user's grant, creating the user if need be; see the port."""
+        try:
+            return await self._link(grant, profile, replace=replace)
+        except _NotLinked:
+            return None
+
+    async def _link(self, grant: NewGrant, profile: Profile | None, *, replace: bool) -> User:
         async with self._writing() as connection:
+            await connection.execute(_PLACE, grant.key.client, grant.key.user_id)
             row = await _row(connection, grant.key, lock=True)
             if not _may_link(row, grant, replace=replace):
-                return None
+                raise _NotLinked
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             old = 0 if row is None else row["generation"] or 0
             await self._write_link(connection, grant, profile, next_generation(old, now), now)
@@ -187,6 +200,8 @@ class PostgresUsers:
         """Delete the user, the grant and every fingerprint; that it was deleted stays in the history."""
         where = "WHERE client = $1 AND user_id = $2"
         async with self._writing() as connection:
+            # Whoever is settling ends first, so that its fingerprint is there to be deleted.
+            await connection.execute(f"SELECT FROM grants {where} FOR UPDATE", key.client, key.user_id)
             await connection.execute(f"DELETE FROM lineage {where}", key.client, key.user_id)  # noqa: S608 - constant
             deleted = await connection.execute(f"DELETE FROM users {where}", key.client, key.user_id)  # noqa: S608 - constant
             now = await connection.fetchval("SELECT clock_timestamp()")
@@ -236,13 +251,19 @@ class PostgresUsers:
             raise Conflict(f"{what} belongs to another user.") from None
 
 
+class _NotLinked(Exception):
+    """The pair is not to be stored: the transaction is rolled back."""
+
+
 def _may_link(row: Row | None, grant: NewGrant, *, replace: bool) -> bool:
     if row is None:
         return grant.intent is None
     if grant.intent is not None:
         held: tuple[Any, Any] = (row["intent_owner"], row["intent_epoch"])
         return held == (grant.intent.owner, grant.intent.epoch)
-    return replace or row["state"] is None or row["state"] == GrantState.DEAD
+    if row["state"] == GrantState.LIVE:
+        return replace
+    return bool(row["state"] != GrantState.PAUSED)
 
 
 async def _row(connection: Connection, key: UserKey, *, lock: bool = False) -> Row | None:

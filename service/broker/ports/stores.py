@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from service.broker.model import (
     GrantState,
     Intent,
     LineageEntry,
+    Marks,
     Profile,
     TokenPair,
     Trigger,
@@ -44,6 +45,7 @@ class Settlement:
 class Aftermath:
     """How a claim ends without a new pair; what is left None stays as it is.
 
+    `known` are the marks the claim was carried out with: one that came since makes the grant due at once.
     `keep_claim` leaves the claim to its deadline (the call may still be carried out). `distrust` opens
     a window from the database's now.
     """
@@ -54,6 +56,7 @@ class Aftermath:
     due_at: datetime | None = None
     refresh_token_dead: bool | None = None
     distrust: bool = False
+    known: Marks = field(default_factory=Marks)
     state: GrantState | None = None
     reason: str | None = None
     event: str | None = None
@@ -204,7 +207,7 @@ class UserStore(Protocol):
     async def link(self, grant: NewGrant, profile: Profile | None, *, replace: bool) -> User | None:
         """Store the pair as the user's grant with its lineage row, creating the user if need be.
 
-        Onto a grant that is not DEAD only with `replace`, and under an intent only while it is ours;
+        Onto a LIVE grant only with `replace`, onto a PAUSED one never, under an intent only while it is ours;
         otherwise None and nothing is written. Raises Conflict when the upstream id or the e-mail
         belongs to another user.
         """
@@ -213,7 +216,10 @@ class UserStore(Protocol):
         """Replace the stored profile. Raises Conflict when the e-mail belongs to another user."""
 
     async def forget(self, key: UserKey) -> bool:
-        """Delete the user, the grant, every fingerprint and every event; False when there was none."""
+        """Delete the user, the grant and every fingerprint; False when there was none.
+
+        Its history stays, with a last entry that says so, until it is pruned.
+        """
 
 
 @dataclass(frozen=True, slots=True)
