@@ -65,8 +65,10 @@ class Refresh:
         self._fly(key, seen, why, lambda: self._walk(key, seen, why))
 
     def carry_on(self, claimed: Grant, why: Why) -> asyncio.Task[Refreshed]:
-        """Carry out a claim that was committed ahead of time, as a flight."""
-        return self._fly(claimed.key, claimed.generation, why, lambda: self._carry_out(claimed, why))
+        """Carry out a claim that was committed ahead of time, as a flight of its own."""
+        epoch = claimed.claim.epoch if claimed.claim is not None else 0
+        key = (claimed.key, claimed.generation, epoch)
+        return self._flights.start(key, lambda: self._carry_out(claimed, why))[0]
 
     def running(self, key: UserKey, seen: int) -> bool:
         """Whether this process is refreshing the user past generation `seen` just now."""
