@@ -1,10 +1,11 @@
 """The whole broker inside a test: real PostgreSQL and Valkey, the strict stand-in, the real wiring.
 
 Each broker of a world is what one process would hold; they share nothing but the two stores. Time passes
-when a test says so (`later`): the stand-in's clock goes forward, every stored instant goes back, and what the
-caches hold is dropped, so that nothing waits for a token to end.
+when a test says so (`later`): every stored instant goes back, here and in the stand-in, and what the caches
+hold is dropped, so that nothing waits for a token to end.
 """
 
+from collections import defaultdict
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from sandbox.calcom import SandboxClient, SandboxConfig, serve
+from sandbox.calcom.tally import Tally
 from service.adapters.near import NearCache
 from service.broker.model import Enrolment, Profile, UserKey
 from service.settings import load_settings
@@ -30,8 +32,10 @@ SCALED = {
     "GRACE": "15s",
     "USER_ROTATIONS": "0",
 }
-HASTY = {"UPSTREAM_TIMEOUT": "0.4s"}
-"""For tests in which upstream does not answer at all."""
+A_CLAIM_S = 6
+"""Longer than a claim holds."""
+A_BACK_OFF_S = 45
+"""Longer than a grant is left alone after its first failure."""
 DRAIN_S = 5.0
 
 _INSTANTS = {
@@ -42,6 +46,22 @@ _INSTANTS = {
     "events": "at",
 }
 _FORGOTTEN = ("tb:u:*", "tb:t:*", "tb:c:*")
+
+
+class Heard(Notes):
+    """An observer that keeps what it hears, and can be waited for."""
+
+    def __init__(self):
+        super().__init__()
+        self._tallies = defaultdict(Tally)
+
+    def note(self, event, key=None, **facts):
+        super().note(event, key, **facts)
+        self._tallies[event].add()
+
+    async def hears(self, event, count=1):
+        """Wait until it has heard so many of these events in all."""
+        await self._tallies[event].reached(count, 10.0)
 
 
 class Person:
@@ -72,6 +92,10 @@ class Person:
         pair = (await self.grant()).pair
         return pair.access_token, pair.refresh_token
 
+    async def lose_refresh_token(self):
+        """Let upstream forget the current refresh token."""
+        assert self.world.sandbox.kill_refresh((await self.tokens())[1])
+
     async def set(self, **columns):
         """Write columns of the grant's row behind the broker's back."""
         named = ", ".join(f"{name} = ${place}" for place, name in enumerate(columns, start=3))
@@ -95,7 +119,7 @@ class World:
 
     def __init__(self, upstream, settings, stack):
         self.sandbox = upstream.sandbox
-        self.notes = Notes()
+        self.notes = Heard()
         self.settings = settings
         self.brokers = []
         self._stack = stack
@@ -152,9 +176,9 @@ class World:
         return await (broker or self.broker).sweeps.sweep(client, 500)
 
     async def later(self, **duration):
-        """Let time pass for everything that is stored, here and upstream."""
+        """Let time pass for everything that is stored, here and upstream (not for what tokens say inside)."""
         passed = timedelta(**duration)
-        self.sandbox.advance(passed.total_seconds())
+        _age(self.sandbox.state, int(passed / timedelta(milliseconds=1)))
         for each in self.brokers:
             await each.answers.uses.flush()
         for table, columns in _INSTANTS.items():
@@ -193,6 +217,19 @@ def a_profile(name="anna", **changes):
 def upstream_client(client):
     """The id upstream knows a client by."""
     return f"cl-{client}"
+
+
+def _age(state, ms):
+    """Let everything in the stand-in have happened earlier."""
+    for rows in (state.access, state.refresh, state.deleted):
+        for token in rows.values():
+            token.created_ms -= ms
+            token.expires_ms -= ms
+            token.deleted_ms = token.deleted_ms and token.deleted_ms - ms
+    for user in state.users.values():
+        user.created_ms -= ms
+    for client in state.clients.values():
+        client.expiries = [(ends_ms - ms, secret) for ends_ms, secret in client.expiries]
 
 
 @asynccontextmanager
