@@ -42,6 +42,7 @@ class Account:
                 extra_groups=self.groups,
                 env=QUIET,
                 cwd="/",
+                start_new_session=True,  # a terminal's Ctrl-C is for us: initdb would leave half a database
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
