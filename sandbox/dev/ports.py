@@ -15,6 +15,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 _LISTENING = "0A"
+_HIGHEST = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,16 @@ def complaints(ports: Ports) -> list[str]:
         if port in seen:
             found.append(f"Port {port} is wanted twice, for {seen[port]} and {what}: give {option} another.")
         elif not _is_free(port):
-            found.append(f"Port {port}, for {what}, is taken{_by(port)}. Another one: {option} {port + 100}")
+            found.append(
+                f"Port {port}, for {what}, is taken{_by(port)}. Another one: {option} {_other(port)}"
+            )
         seen[port] = what
     return found
+
+
+def _other(port: int) -> int:
+    """Propose a port that is free now; 0, which is any, when none is."""
+    return next(filter(_is_free, range(port + 100, _HIGHEST, 100)), 0)
 
 
 def _is_free(port: int) -> bool:

@@ -7,60 +7,47 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 from contextlib import suppress
-from types import FrameType
 
 from sandbox.dev.environment import ignored
 from sandbox.dev.home import Home
 from sandbox.dev.plan import Plan, WrongUsage
+from sandbox.dev.signals import STOPPING, interrupt_on_all
 from sandbox.dev.stack import Failed, running, storage
 from sandbox.dev.terminal import Teller, greet, say
 from sandbox.embedded import EmbeddedError, Servers
 from sql.migrate import MigrationError
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 def run(plan: Plan) -> int:
     """Run it; returns the exit code."""
-    for number in _SIGNALS:
-        signal.signal(number, _interrupted)
+    interrupt_on_all()
     try:
-        return _run(plan)
+        _run(plan)
     except KeyboardInterrupt:
-        return 0
+        pass
     except WrongUsage as wrong:
         sys.stderr.write(f"{wrong}\n")
         return 2
     except (Failed, EmbeddedError, MigrationError, OSError) as failed:
         sys.stderr.write(f"{failed}\n")
         return 1
+    say("Stopped; " + (f"the data is in {plan.keep}." if plan.keep else "nothing is left behind."))
+    return 0
 
 
-def _interrupted(_: int, __: FrameType | None) -> None:
-    """While nothing listens for signals yet, unwind as Ctrl-C does: whatever was started is ended."""
-    raise KeyboardInterrupt
-
-
-def _run(plan: Plan) -> int:
+def _run(plan: Plan) -> None:
     _warn()
     say("Starting PostgreSQL and Valkey ...")
     with storage(plan) as (home, pair):
-        try:
-            asyncio.run(_until_told(plan, home, pair))
-        finally:
-            for number in _SIGNALS:
-                signal.signal(number, signal.SIG_IGN)  # the servers' own end is bounded, and must not be torn
-    say("Stopped; " + (f"the data is in {plan.keep}." if plan.keep else "nothing is left behind."))
-    return 0
+        asyncio.run(_until_told(plan, home, pair))
 
 
 async def _until_told(plan: Plan, home: Home, pair: Servers) -> None:
     standing = asyncio.create_task(_stand(plan, home, pair))
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
+    for number in STOPPING:
         loop.add_signal_handler(number, _stop, standing)
     with suppress(asyncio.CancelledError):
         await standing

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 
 import aiohttp
@@ -19,6 +19,7 @@ from sandbox.dev.environment import GRACE_S, of_service, of_worker
 from sandbox.dev.home import Home, home_of
 from sandbox.dev.plan import Plan
 from sandbox.dev.ports import HOST
+from sandbox.dev.signals import held_back
 from sandbox.dev.upstream import remembered, sandbox_of
 from sandbox.embedded import Servers, servers
 from sql.migrate import migrate
@@ -59,11 +60,21 @@ class Stack:
 @contextmanager
 def storage(plan: Plan) -> Iterator[tuple[Home, Servers]]:
     """Start PostgreSQL and Valkey in the run's folder; blocks, and wants the main thread."""
-    with home_of(plan) as home:
-        options = None if plan.keep else _FORGETFUL
-        valkey_options = None if plan.keep else {"appendonly": "no"}
-        with servers(home.base, postgres_options=options, valkey_options=valkey_options) as pair:
-            yield home, pair
+    stack = ExitStack()
+    try:
+        with held_back():
+            home = stack.enter_context(home_of(plan))
+            pair = stack.enter_context(_servers(home, forgetful=plan.keep is None))
+        yield home, pair
+    finally:
+        with held_back():
+            stack.close()
+
+
+def _servers(home: Home, *, forgetful: bool) -> AbstractContextManager[Servers]:
+    if not forgetful:
+        return servers(home.base)
+    return servers(home.base, postgres_options=_FORGETFUL, valkey_options={"appendonly": "no"})
 
 
 @asynccontextmanager
@@ -105,6 +116,8 @@ async def _front(plan: Plan, home: Home, demo: Demo) -> AsyncIterator[None]:
         telling.cancel()
         demo.feed.close()
         await runner.cleanup()
+        with suppress(asyncio.CancelledError):
+            await telling
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ Exit code 0 when every promise held; otherwise 1, with each broken one on standa
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from dataclasses import asdict
 import orjson
 
 from sandbox.calcom.cli import read_seconds
+from sandbox.dev.signals import interrupt_on_all
 from sandbox.dev.stack import Failed
 from sandbox.embedded import EmbeddedError
 from sandbox.smoke.promises import broken
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"[{time.monotonic() - started:5.1f} s] {text}\n")
         sys.stdout.flush()
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_all()
     try:
         figures = smoke(
             users=args.users, replaced=args.replaced, lifetime_s=args.lifetime, limit_s=args.limit, say=say
