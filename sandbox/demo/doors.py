@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from sandbox.demo.app import Demo
 
 _STATIC = Path(__file__).with_name("static")
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_MOST_ROTATIONS = 3
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_POLICY = "default-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'"
+_SEVERAL = 3
 _PAGE = "/"
 _OURS = ("/demo/", "/api/cal/", "/keep-fresh.js")
 REFRESH_PATH = "/api/cal/refresh"
@@ -36,10 +37,6 @@ class Doors:
 
     def __init__(self, demo: Demo) -> None:
         self._demo = demo
-        api = demo.plan.real.api_url if demo.plan.real else "'self'"
-        self._policy = (
-            f"default-src 'self'; connect-src 'self' {api}; base-uri 'none'; frame-ancestors 'none'"
-        )
         self._hosts = frozenset(f"{host}:{demo.plan.ports.demo}" for host in ("127.0.0.1", "localhost"))
 
     def routes(self) -> list[web.RouteDef]:
@@ -89,7 +86,7 @@ class Doors:
                 body=content,
                 content_type=_TYPES[file.suffix],
                 charset="utf-8",
-                headers={"Cache-Control": "no-cache", "Content-Security-Policy": self._policy},
+                headers={"Cache-Control": "no-cache", "Content-Security-Policy": _POLICY},
             )
 
         return answer
@@ -108,7 +105,6 @@ class Doors:
             "ready": demo.backend is not None,
             "sandbox": demo.sandbox is not None,
             "api": plan.real.api_url if plan.real else "/v2",
-            "clientId": plan.real.client_id if plan.real else CLIENT_ID,
             "lifetimeS": plan.lifetime_s,
             "marginS": plan.margin_s,
             "internal": demo.internal_url,
@@ -124,7 +120,7 @@ class Doors:
         return {name: held[name] for name in ("accessToken", "accessTokenExpiresAt")}
 
     async def _rotate(self, request: web.Request) -> dict[str, Any]:
-        times = min(_MOST_ROTATIONS, int(request.query.get("times", "1")))
+        times = _SEVERAL if "several" in request.query else 1
         for _ in range(times):
             held = await self._demo.working().rotate(self._demo.user_id)
         return {"rotated": times, "current": identifier(held["accessToken"])}

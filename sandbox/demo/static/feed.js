@@ -3,7 +3,7 @@
 const SOURCES = ["upstream", "service", "worker", "page"];
 const KEPT = 250;
 const FIGURES = [
-  ["perPair", "upstream calls for each replaced pair; trouble costs more than 1"],
+  ["perPair", "upstream calls for each replaced pair"],
   ["replaced", "pairs replaced"],
   ["ahead", "of them ahead of time"],
   ["on_request", "of them on request"],

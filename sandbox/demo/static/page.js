@@ -87,7 +87,8 @@ function buttons() {
 
 async function start() {
   Object.assign(world, await state());
-  query("#lifetime").textContent = `${world.lifetimeS} seconds`;
+  query("#lifetime").textContent = world.sandbox ? `${world.lifetimeS} seconds` : "60 minutes";
+  query("#compare").textContent = world.sandbox ? " (60 minutes at Cal.com)" : "";
   query("#upstream").textContent = world.sandbox ? "sandbox Cal.com" : new URL(world.api).host;
   query("#docs").href = `${world.internal}/docs`;
   document.body.classList.toggle("real", !world.sandbox);

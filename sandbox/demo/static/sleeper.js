@@ -6,7 +6,8 @@ export class Sleeper extends Tab {
     super({ ...options, calls: false });
     this.view.dataset.asleep = "";
     this.toggle = this.button("Wake up", () => (this.calls ? this.sleep() : this.wake()));
-    this.pass = this.button("Let three rotations pass", () => this.world.act("rotate?times=3"));
+    this.pass = this.button(`Let ${this.world.sandbox ? "three rotations" : "a rotation"} pass`,
+      () => this.world.act(`rotate${this.world.sandbox ? "?several" : ""}`));
     this.sleep();
   }
 
@@ -16,10 +17,10 @@ export class Sleeper extends Tab {
     this.calls = false;
     this.view.dataset.asleep = "";
     this.toggle.textContent = "Wake up";
-    this.pass.hidden = !this.world.sandbox;
+    this.pass.hidden = false;
     this.part("call").textContent = "asleep";
     delete this.part("call").dataset.tone;
-    this.told = undefined;
+    this.told = null;
   }
 
   async wake() {

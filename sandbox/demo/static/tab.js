@@ -2,7 +2,10 @@
 import { colorOf, lifeOf, nameOf } from "/demo/token.js";
 
 export const REFRESH_URL = "/api/cal/refresh";
-const REFUSED = [401, 498];
+const REFUSED = [401, 498], MINUTES_MS = 180e3;
+
+const clock = (seconds) => seconds * 1000 > MINUTES_MS
+  ? `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}` : seconds;
 
 export class Tab {
   constructor({ name, how, world, calls = true }) {
@@ -103,8 +106,9 @@ export class Tab {
     this.part("left").style.strokeDasharray = `${share} 100`;
     this.part("zone").style.strokeDasharray = `${zone} 100`;
     this.view.dataset.life = left <= 0 ? "over" : left < this.world.marginS * 1000 ? "late" : "good";
-    this.part("seconds").firstElementChild.textContent = left > 0 ? Math.ceil(left / 1000) : "expired";
-    this.part("seconds").lastElementChild.textContent = left > 0 ? "seconds left" : `${Math.floor(-left / 1000)} s ago`;
+    this.part("seconds").firstElementChild.textContent = left > 0 ? clock(Math.ceil(left / 1000)) : "expired";
+    this.part("seconds").lastElementChild.textContent = left > 0 ? `${left > MINUTES_MS ? "minutes" : "seconds"} left`
+      : `${Math.floor(-left / 1000)} s ago`;
     if (this.pairName) this.drawPair();
   }
 
