@@ -6,7 +6,7 @@ from sandbox.embedded import folder
 from tests.e2e.runs import Run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_run():
     """A run that many tests read from and none ends."""
     with folder() as place:
