@@ -1,6 +1,7 @@
 // What the helper promises, to the millisecond: a clock that the test moves, and a refresh endpoint that says
 // what the test wants. The tests in Chromium show that it works; these show when it asks and when it does not.
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { beforeEach, mock, test } from "node:test";
 
 const page = new EventTarget();
@@ -10,6 +11,7 @@ const { keepFresh } = await import("../../service/api/static/keep-fresh.js");
 
 const SECOND = 1_000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE;
 const START = Date.UTC(2026, 2, 1, 12);
+const WAKES = ["visibilitychange", "online", "pageshow", "focus"];
 
 let asks, handed, answers, helper;
 
@@ -19,9 +21,10 @@ beforeEach(() => {
   mock.timers.enable({ apis: ["setTimeout", "Date"], now: START });
   mock.method(Math, "random", () => 1);
   [asks, handed, answers] = [[], [], []];
-  mock.method(globalThis, "fetch", async (url, { headers }) => {
+  mock.method(globalThis, "fetch", async (url, { headers, signal }) => {
     asks.push({ at: Date.now() - START, url, bearer: headers.Authorization });
     const answer = await (answers.shift() ?? fresh());
+    signal.throwIfAborted();
     if (answer instanceof Error) throw answer;
     return answer;
   });
@@ -99,7 +102,7 @@ test("a token that is over already is replaced at once", async () => {
   assert.deepEqual(asked(), [0]);
 });
 
-for (const event of ["visibilitychange", "online", "pageshow", "focus"]) {
+for (const event of WAKES) {
   test(`${event} after a sleep makes it ask at once`, async () => {
     start(living(HOUR));
     sleep(3 * HOUR);
@@ -147,6 +150,24 @@ test("without an answer it asks again, ever more slowly, five minutes apart at m
   assert.equal(handed.length, 1);
 });
 
+test("after the app has a new token it starts with the shortest pause", async () => {
+  answers = Array.from({ length: 3 }, () => new Error("offline"));
+  start(living(HOUR));
+  await pass(55 * MINUTE + 15 * SECOND);
+  helper.update(token({ iat: START / SECOND, expiresAt: START }));
+  await settled();
+  await pass(20 * SECOND);
+  assert.deepEqual(asked().slice(2), [55 * MINUTE + 15 * SECOND, 55 * MINUTE + 25 * SECOND]);
+});
+
+test("an ask that hangs is given up after a minute", async () => {
+  const limit = mock.method(AbortSignal, "timeout", () => AbortSignal.abort());
+  start(living(HOUR));
+  await pass(56 * MINUTE);
+  assert.deepEqual(limit.mock.calls[0].arguments, [MINUTE]);
+  assert.deepEqual([asks.length > 1, handed], [true, []]);
+});
+
 test("an answer that is no JSON is none", async () => {
   answers = [new Response("<h1>Bad gateway</h1>", { status: 502 })];
   start(living(HOUR));
@@ -190,6 +211,7 @@ test("once stopped it neither asks nor wakes up, nor hands on what comes late", 
   await pass(2 * HOUR);
   await wakeUp();
   assert.deepEqual([asks.length, handed], [1, []]);
+  assert.deepEqual(WAKES.flatMap((event) => getEventListeners(page, event)), []);
 });
 
 test("an answer for a token that the app has replaced meanwhile is dropped", async () => {

@@ -46,7 +46,7 @@ async def remounted(stage, client):
     """A tab with the library alone, mounted and loaded again with a token that ended long ago.
 
     Not within 10 s of a refresh: there the library takes the last answer again and goes on sending the
-    old token, which is the end of the page's session once that token is purged.
+    old token, and once that one is purged every call fails.
     """
     visit = await stage.visit(client)
     await visit.live_through(1)

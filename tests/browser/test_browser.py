@@ -90,7 +90,7 @@ async def test_with_the_helper_no_call_meets_a_dead_token_while_others_have_them
     assert_one_refresh_for_each_pair(kept)
 
 
-async def test_without_the_helper_the_library_never_recovers_from_a_purge_in_mid_session(told):
+async def test_without_the_helper_the_library_never_recovers_from_a_purge(told):
     _, lone = await told["crowd"]
     assert lone.answers == [200] + [401] * 6
     assert lone.to_broker() == []
