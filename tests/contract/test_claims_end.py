@@ -7,7 +7,7 @@ import pytest
 
 from service.broker.model import GrantState, Marks
 from service.broker.ports import Aftermath
-from tests.support.builders import DAY, MINUTE, NOON
+from tests.support.builders import MINUTE, NOON
 from tests.support.cached import ANNA
 from tests.support.stored import DEADLINE, open_stores
 
@@ -124,15 +124,35 @@ async def test_only_an_end_that_names_its_event_is_in_the_history(stores):
     assert noted == ("refresh.unavailable", "throttled", claimed.generation)
 
 
-async def test_a_force_ordered_during_the_claim_is_due_at_once_when_it_ends(stores):
+async def order_a_force(stores, claimed):
+    await stores.grants.request_force(claimed.key, revoke=True, actor="a-test")
+
+
+async def refuse(stores, claimed):
+    await stores.grants.mark_refused(claimed.key, claimed.generation)
+
+
+@pytest.mark.parametrize("mark", [order_a_force, refuse])
+async def test_a_mark_that_came_during_the_claim_makes_the_grant_due_at_once_when_it_ends(stores, mark):
     claimed = await stores.claimed()
-    await stores.grants.request_force(ANNA, revoke=True, actor="a-test")
-    await ended(stores, claimed, due_at=NOON + 10_000 * DAY)
+    await mark(stores, claimed)
+    await ended(stores, claimed, due_at=FAR_AHEAD)
     assert await stores.column("due_at") <= await stores.grants.now()
 
 
-async def test_a_refusal_during_the_claim_is_due_at_once_when_it_ends(stores):
-    claimed = await stores.claimed()
-    await stores.grants.mark_refused(ANNA, claimed.generation)
-    await ended(stores, claimed, due_at=NOON + 10_000 * DAY)
+@pytest.mark.parametrize("mark", [order_a_force, refuse])
+async def test_a_mark_that_the_claims_holder_knew_of_waits_for_its_retry(stores, mark):
+    linked = await stores.link()
+    await mark(stores, linked)
+    claimed = await stores.claims.claim(ANNA, linked.generation, "this-process")
+    await ended(stores, claimed, due_at=FAR_AHEAD, retry_at=FAR_AHEAD, known=claimed.marks)
+    assert await stores.column("due_at") == FAR_AHEAD
+
+
+async def test_one_known_mark_does_not_hide_another_that_came_since(stores):
+    linked = await stores.link()
+    await refuse(stores, linked)
+    claimed = await stores.claims.claim(ANNA, linked.generation, "this-process")
+    await order_a_force(stores, claimed)
+    await ended(stores, claimed, due_at=FAR_AHEAD, known=claimed.marks)
     assert await stores.column("due_at") <= await stores.grants.now()

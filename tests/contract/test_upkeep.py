@@ -159,6 +159,22 @@ async def test_two_workers_may_prune_at_once(stores):
     assert (await partitions(stores))[0] == "lineage_20240307"
 
 
+@pytest.mark.xfail(strict=True, reason="upkeep waits for its lock without end, and callers wait behind it")
+@pytest.mark.parametrize("work", ["prune", "prepare"])
+async def test_upkeep_that_waits_for_a_backup_does_not_make_callers_wait(stores, work):
+    linked = await stores.link(counts_until=NOON)
+    await stores.upkeep.prepare_partitions(NOON - 9 * DAY)
+    async with stores.holding("SELECT FROM lineage"):
+        if work == "prune":
+            working = asyncio.create_task(stores.upkeep.prune(FAR_AHEAD, MONTH))
+        else:
+            working = asyncio.create_task(stores.upkeep.prepare_partitions(FAR_AHEAD))
+        await stores.until_blocked(or_done=[working])
+        async with asyncio.timeout(2):
+            assert (await stores.grants.find(fingerprint_of("first")))[1] == linked
+    await asyncio.gather(working, return_exceptions=True)
+
+
 async def gauges(stores, now=NOON, client="first-client"):
     return await stores.upkeep.gauges(client, now)
 

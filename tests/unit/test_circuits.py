@@ -131,10 +131,11 @@ async def test_a_fault_while_it_is_open_puts_the_next_probe_off(world):
 
 
 async def test_opening_and_closing_are_noted_once_with_the_reason(world):
+    facts = {"client": "first", "reason": "credentials_refused"}
+    assert world.notes.heard == [("circuit.opened", None, facts)]
     world.circuits.open("first", "credentials_refused")
     await world.probe(Confirmed())
     await world.allows()
-    facts = {"client": "first", "reason": "credentials_refused"}
     assert world.notes.heard == [("circuit.opened", None, facts), ("circuit.closed", None, facts)]
 
 

@@ -16,6 +16,7 @@ from service.broker.policy import (
     later,
     trigger_when_due,
     when_due,
+    worth_trying,
 )
 from tests.support.builders import DAY, HOUR, MINUTE, NOON, SECOND, TICK, a_claim, a_grant, a_pair
 
@@ -138,6 +139,23 @@ def test_the_worker_replaces_unused_pairs_ahead_when_that_is_asked_for():
 )
 def test_why_the_worker_replaces_a_pair_is_said(marks, at, retaken, trigger):
     assert trigger_when_due(a_grant(marks=marks), at, retaken=retaken) is trigger
+
+
+@pytest.mark.parametrize(
+    ("marks", "retry_at", "at", "worth"),
+    [
+        ({}, None, NOON, True),
+        ({}, STALE, STALE - TICK, False),
+        ({}, STALE, STALE, True),
+        (REFUSED, STALE, STALE - TICK, False),
+        (SPENT, None, ENDS - TICK, False),
+        (SPENT, None, ENDS, True),
+        (SPENT, ENDS + MINUTE, ENDS, False),
+        (SPENT | REFUSED, None, NOON, True),
+    ],
+)
+def test_what_nobody_waits_for_is_tried_only_where_it_can_help(marks, retry_at, at, worth):
+    assert worth_trying(a_grant(marks=marks, retry_at=retry_at), at) is worth
 
 
 @pytest.mark.parametrize(
