@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sandbox.calcom.cli import read_port, read_seconds
 from sandbox.dev.plan import REAL_LIFETIME_S, Plan, RealUpstream, WrongUsage
-from sandbox.dev.ports import WHAT, Ports, complaints
+from sandbox.dev.ports import WHAT, Complaint, Ports, complaints
 
 SHORTEST_S = 12.0
 
@@ -50,14 +50,20 @@ def main(args: argparse.Namespace) -> int:
     return run(plan)
 
 
+def _advice(taken: list[Complaint]) -> str:
+    """Return what is wrong with the ports, and a command that would do."""
+    program = sys.argv[0] if sys.argv[0].endswith("token-broker") else "token-broker"
+    command = " ".join([program, "dev", *(complaint.instead for complaint in taken)])
+    whys = "\n".join(complaint.why for complaint in taken)
+    return f"{whys}\nNothing was started. Stop what uses the port, or choose another: {command}"
+
+
 def _plan(args: argparse.Namespace) -> Plan:
     if args.lifetime < SHORTEST_S:
         raise WrongUsage(f"--lifetime must be at least {SHORTEST_S:.0f}s: less leaves no time to refresh.")
     ports = Ports(**{name: getattr(args, name) for name in WHAT})
     taken = complaints(ports)
     if taken:
-        raise WrongUsage(
-            "\n".join([*taken, "Nothing was started. Stop what uses the port, or choose another."])
-        )
+        raise WrongUsage(_advice(taken))
     real = RealUpstream.of(os.environ)
     return Plan(ports, REAL_LIFETIME_S if real else args.lifetime, keep=args.keep, real=real)

@@ -48,25 +48,34 @@ WHAT = {
 }
 
 
-def complaints(ports: Ports) -> list[str]:
-    """Return one sentence for each port that cannot be had, empty when all can."""
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Why a port cannot be had, and the option that chooses another."""
+
+    why: str
+    instead: str
+
+
+def complaints(ports: Ports) -> list[Complaint]:
+    """Return a complaint about each port that cannot be had, none when all can."""
     seen: dict[int, str] = {}
     found = []
     for name, port in asdict(ports).items():
         what, option = WHAT[name]
+        why = None
         if port in seen:
-            found.append(f"Port {port} is wanted twice, for {seen[port]} and {what}: give {option} another.")
+            why = f"Port {port} is wanted twice, for {seen[port]} and for {what}."
         elif not _is_free(port):
-            found.append(
-                f"Port {port}, for {what}, is taken{_by(port)}. Another one: {option} {_other(port)}"
-            )
+            why = f"Port {port}, for {what}, is taken{_by(port)}."
+        if why is not None:
+            found.append(Complaint(why, f"{option} {_other(port)}"))
         seen[port] = what
     return found
 
 
 def _other(port: int) -> int:
-    """Propose a port that is free now; 0, which is any, when none is."""
-    return next(filter(_is_free, range(port + 100, _HIGHEST, 100)), 0)
+    """Propose a port that is free now."""
+    return next(filter(_is_free, range(port + 100, _HIGHEST, 100)), Ports.free().demo)
 
 
 def _is_free(port: int) -> bool:

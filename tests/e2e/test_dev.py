@@ -1,5 +1,6 @@
 """A run while it is up: what a person finds behind the printed addresses."""
 
+import re
 import time
 
 import aiohttp
@@ -98,7 +99,7 @@ def test_a_second_run_names_every_taken_port_and_who_has_it(shared_run, start):
     for port in (shared_run.ports.demo, shared_run.ports.public, shared_run.ports.worker):
         assert f"Port {port}, for" in said
     assert "is taken by python" in said
-    assert "Another one: --public-port" in said
+    assert re.search(r"choose another: token-broker dev --port \d+ --public-port \d+", said)
 
 
 def test_one_port_for_two_listeners_is_wrong_usage(start):
