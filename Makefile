@@ -23,7 +23,7 @@ $(READY): pyproject.toml requirements.lock
 	@touch $(READY)
 
 run: $(READY)
-	@exec $(BIN)/token-broker dev $(if $(KEEP),--keep '$(KEEP)')
+	@exec $(BIN)/token-broker dev $(if $(KEEP),--keep '$(KEEP)') $(ARGS)
 
 smoke: $(READY)
 	@$(BIN)/python -m sandbox.smoke
