@@ -32,7 +32,10 @@ def lifetime_of(stated: Stated, configured: timedelta) -> tuple[timedelta, bool]
     """
     if stated.issued_at is None:
         return configured * _CAUTIOUS_SHARE, True
-    ends_at = stated.ends_at or _floored(stated.issued_at + configured, configured / _FLOOR_SHARE)
+    try:
+        ends_at = stated.ends_at or _floored(stated.issued_at + configured, configured / _FLOOR_SHARE)
+    except OverflowError:
+        return configured * _CAUTIOUS_SHARE, True
     lifetime = ends_at - stated.issued_at
     if timedelta(0) < lifetime <= configured * _PLAUSIBLE_LIFETIMES:
         return lifetime, False

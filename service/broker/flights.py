@@ -50,9 +50,11 @@ class Flights(Generic[Result]):
         return task, False
 
     async def drain(self, timeout_s: float) -> int:
-        """Wait for the running flights; returns how many were still running after `timeout_s` seconds."""
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=timeout_s)
+        """Wait until nothing flies; returns how many were still running after `timeout_s` seconds."""
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + timeout_s
+        while self._tasks and loop.time() < ends_at:
+            await asyncio.wait(set(self._tasks), timeout=ends_at - loop.time())
         return len(self._tasks)
 
     def _ended(self, key: Hashable, task: asyncio.Task[Result]) -> None:

@@ -6,8 +6,8 @@ What is lost here in a crash costs one refresh on request instead of ahead of ti
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import replace
 
-from service.broker.errors import BrokerError
 from service.broker.model import CurrentToken, UserKey
 from service.broker.ports import Clock, GrantStore, Use
 
@@ -31,18 +31,27 @@ class Uses:
         self._known[known] = current.generation
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        earlier = self._pending.get(current.key)
-        by_browser = by_browser or (earlier is not None and earlier.by_browser)
-        self._pending[current.key] = Use(current.key, current.generation, self._clock(), by_browser)
+        self._add(Use(current.key, current.generation, self._clock(), by_browser))
 
     async def flush(self) -> int:
         """Write what has come together; what cannot be written now is kept for the next time."""
         pending, self._pending = self._pending, {}
         if not pending:
             return 0
+        written = False
         try:
             await self._store.note_uses(list(pending.values()))
-        except BrokerError:
-            self._pending = pending | self._pending
-            raise
+            written = True
+        finally:
+            if not written:
+                for use in pending.values():
+                    self._add(use)
         return len(pending)
+
+    def _add(self, use: Use) -> None:
+        """Put a use beside what is pending of its user: the newer generation, by a browser if either was."""
+        other = self._pending.get(use.key)
+        if other is not None:
+            newer = max(use, other, key=lambda one: (one.generation, one.at))
+            use = replace(newer, by_browser=use.by_browser or other.by_browser)
+        self._pending[use.key] = use

@@ -200,9 +200,6 @@ async def number_too_large(stores, claimed):
     await stores.claims.claim(claimed.key, 2**70, "hush")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="errors of the data pass as the driver's own, whose texts hold the value"
-)
 @pytest.mark.parametrize(
     "provoke", [reason_missing, lone_surrogate, zero_character, zero_character_in_a_profile, number_too_large]
 )

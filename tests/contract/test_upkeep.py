@@ -159,7 +159,6 @@ async def test_two_workers_may_prune_at_once(stores):
     assert (await partitions(stores))[0] == "lineage_20240307"
 
 
-@pytest.mark.xfail(strict=True, reason="upkeep waits for its lock without end, and callers wait behind it")
 @pytest.mark.parametrize("work", ["prune", "prepare"])
 async def test_upkeep_that_waits_for_a_backup_does_not_make_callers_wait(stores, work):
     linked = await stores.link(counts_until=NOON)

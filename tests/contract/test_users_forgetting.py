@@ -68,7 +68,6 @@ async def test_a_pair_that_is_settled_during_the_forgetting_leaves_no_fingerprin
     assert await lines(stores) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="forget locks the grant before the user, and link the other way round")
 async def test_a_pair_that_is_linked_during_the_forgetting_stands_in_nobodys_way_and_leaves_nothing(stores):
     await link(stores)
     insert = """INSERT INTO lineage SELECT '\\x01', 'f1', client, user_id, generation, $1 FROM grants"""
@@ -82,9 +81,6 @@ async def test_a_pair_that_is_linked_during_the_forgetting_stands_in_nobodys_way
     assert await lines(stores) == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a user who has no grant yet is not locked before its lines are deleted"
-)
 async def test_a_first_pair_that_is_linked_during_the_forgetting_leaves_nothing(stores):
     await stores.users.begin_create(ANNA, a_profile(), "this-process")
     insert = """INSERT INTO lineage SELECT '\\x01', 'f1', client, user_id, 1, $1 FROM users"""

@@ -249,9 +249,6 @@ async def test_draining_nothing_takes_no_time(flights):
     assert await flights.drain(60) == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="drain waits for what was running when it began, and for nothing after"
-)
 async def test_draining_also_waits_for_a_flight_that_began_meanwhile(flights):
     first, second = Work(), Work()
     flights.start("anna", first)

@@ -144,9 +144,6 @@ async def test_a_newer_generation_that_came_during_a_failed_write_wins(uses, she
     assert shelf.last() == {(ANNA, 8, False)}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="flush merges by user alone: a later service's use replaces the browser's"
-)
 async def test_a_browser_whose_write_failed_is_not_forgotten_for_a_service_that_came_after(uses, shelf):
     given_out(uses, by_browser=True)
     shelf.down = True
@@ -157,9 +154,6 @@ async def test_a_browser_whose_write_failed_is_not_forgotten_for_a_service_that_
     assert shelf.last() == {(ANNA, 7, True)}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="only a BrokerError puts back what was taken; a cancelled write loses it"
-)
 async def test_a_write_that_is_cancelled_loses_nothing(uses, shelf):
     given_out(uses)
     cancelled = await flush_meanwhile(uses, shelf, lambda flushing: flushing.cancel())
@@ -167,7 +161,6 @@ async def test_a_write_that_is_cancelled_loses_nothing(uses, shelf):
     assert await uses.flush() == 1
 
 
-@pytest.mark.xfail(strict=True, reason="note() lets an older generation replace a newer one that is pending")
 async def test_a_late_use_of_an_older_generation_does_not_replace_the_newer(uses, shelf):
     given_out(uses, generation=8)
     given_out(uses, generation=7)

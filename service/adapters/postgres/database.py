@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from service.broker.errors import StorageUnavailable
+from service.broker.errors import Invalid, StorageUnavailable
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -38,6 +38,16 @@ _CANNOT_ANSWER = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+
+
+_UNFIT = (
+    asyncpg.DataError,
+    asyncpg.NotNullViolationError,
+    asyncpg.CheckViolationError,
+    UnicodeError,
+    OverflowError,
+)
+"""What is wrong with a value, not with the database; the driver's own words would show the value."""
 
 
 class Database:
@@ -82,6 +92,8 @@ class Database:
         try:
             async with self._pool.acquire(timeout=self._timeout_s) as connection:
                 yield connection
+        except _UNFIT:
+            raise Invalid("A value in the request cannot be stored.") from None
         except _CANNOT_ANSWER as error:
             await self._down(error)
             raise StorageUnavailable(retry_after_s=2.0) from None

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import asyncpg
 import orjson
 
+from service.broker.errors import Invalid
 from service.broker.model import (
     Binding,
     Claim,
@@ -154,10 +155,13 @@ def profile_of(stored: str, email: str | None) -> Profile:
 
 
 def stored(profile: Profile) -> str:
-    """Return a profile as JSON, without the e-mail (which has a column)."""
+    """Return a profile as JSON, without the e-mail (which has a column); Invalid for what JSON cannot hold."""
     fields = {name: value for name, value in asdict(profile).items() if value is not None}
     fields.pop("email")
-    return orjson.dumps(fields).decode()
+    try:
+        return orjson.dumps(fields).decode()
+    except TypeError:
+        raise Invalid("A value in the request cannot be stored.") from None
 
 
 def _intent(row: Row) -> Intent | None:

@@ -73,6 +73,8 @@ class PostgresUpkeep:
     async def _alone(self) -> AsyncIterator[Connection]:
         """One transaction that no other worker's upkeep runs beside."""
         async with self._database.connection() as connection, connection.transaction():
+            # Whoever needs a table waits behind one who waits for it alone: better to come back later.
+            await connection.execute("SET LOCAL lock_timeout = '500ms'")
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _UPKEEP)
             yield connection
 

@@ -200,7 +200,8 @@ class PostgresUsers:
         """Delete the user, the grant and every fingerprint; that it was deleted stays in the history."""
         where = "WHERE client = $1 AND user_id = $2"
         async with self._writing() as connection:
-            # Whoever is settling ends first, so that its fingerprint is there to be deleted.
+            # Whoever is linking or settling ends first, so that its fingerprint is there to be deleted.
+            await connection.execute(f"SELECT FROM users {where} FOR UPDATE", key.client, key.user_id)
             await connection.execute(f"SELECT FROM grants {where} FOR UPDATE", key.client, key.user_id)
             await connection.execute(f"DELETE FROM lineage {where}", key.client, key.user_id)  # noqa: S608 - constant
             deleted = await connection.execute(f"DELETE FROM users {where}", key.client, key.user_id)  # noqa: S608 - constant
