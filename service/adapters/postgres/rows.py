@@ -155,7 +155,7 @@ def profile_of(stored: str, email: str | None) -> Profile:
 
 
 def stored(profile: Profile) -> str:
-    """Return a profile as JSON, without the e-mail (which has a column); Invalid for what JSON cannot hold."""
+    """Return a profile as JSON, without the e-mail; raises Invalid for what JSON cannot hold."""
     fields = {name: value for name, value in asdict(profile).items() if value is not None}
     fields.pop("email")
     try:
