@@ -6,10 +6,8 @@ import pytest
 
 from service.broker.errors import RefreshInProgress
 from service.broker.model import ClaimKind
-from sql.migrate import migrate
-from tests.support.databases import run
 from tests.support.waiting import eventually
-from tests.support.world import A_CLAIM_S, open_world
+from tests.support.world import A_CLAIM_S
 
 DEAD_PROCESS = "a process that is no more"
 
@@ -165,13 +163,3 @@ async def test_draining_writes_the_first_uses_down(world):
     await anna.token()
     await world.broker.drain(5)
     assert (await anna.grant()).first_used_at is not None
-
-
-async def test_a_broker_leaves_no_task_behind(worlds, own_servers, tmp_path):
-    run(migrate(own_servers.postgres.url))
-    before = asyncio.all_tasks()
-    async with open_world(own_servers.postgres.url, own_servers.valkey.url, tmp_path) as world:
-        anna = await world.user()
-        own_servers.valkey.stop()
-        await world.broker.users.revoke(anna.key, actor="test")
-    assert asyncio.all_tasks() - before == set()

@@ -26,7 +26,7 @@ async def two_used_users(world, **age):
 
 
 async def is_refused(person):
-    with pytest.raises(UpstreamUnavailable, match="this OAuth client itself|cannot issue one now"):
+    with pytest.raises(UpstreamUnavailable, match=r"this OAuth client itself|cannot issue one now"):
         await person.token()
 
 
