@@ -33,6 +33,11 @@ async def retake(stores, claimed):
     return await stores.claims.claim(claimed.key, claimed.generation, "another-process")
 
 
+async def retake_oneself(stores, claimed):
+    await stores.let_pass(DEADLINE)
+    await stores.claims.claim(claimed.key, claimed.generation, claimed.claim.owner)
+
+
 async def replace_pair(stores, claimed):
     await stores.link(claimed.key, "enrolled")
 
@@ -50,7 +55,7 @@ async def settle(stores, claimed):
     await stores.claims.settle(a_settlement(claimed.claim, "settled"))
 
 
-TAKEN_AWAY = [retake, replace_pair, forget, end, settle]
+TAKEN_AWAY = [retake, retake_oneself, replace_pair, forget, end, settle]
 
 
 @pytest.mark.parametrize("taken_away", TAKEN_AWAY)
