@@ -92,6 +92,20 @@ async def test_the_worker_takes_up_a_claim_that_was_left(world):
     assert [facts["trigger"] for facts in world.heard("refresh.rotated")] == ["recovery"]
 
 
+async def test_a_caller_who_comes_while_the_worker_refreshes_is_given_its_pair(pair_of_brokers):
+    world = pair_of_brokers
+    service, worker = world.brokers
+    anna, token = await expired_user(world)
+    with world.sandbox.gate("refresh", "after") as gate:
+        sweeping = asyncio.create_task(world.sweep(worker))
+        await gate.arrived()
+        asking = asyncio.create_task(world.browser(token, service))
+        await world.notes.hears("lease.waited")
+    assert await asking == (await anna.tokens())[0]
+    assert (await sweeping).rotated == 1
+    assert anna.calls() == ["refresh"]
+
+
 async def test_the_pair_of_a_holder_that_was_overtaken_is_discarded(pair_of_brokers):
     world = pair_of_brokers
     anna, token = await expired_user(world)

@@ -83,6 +83,17 @@ async def test_a_pause_is_not_lifted_by_enrolling(world, again):
         await world.enrol(anna, enrolment, replace=again)
 
 
+@pytest.mark.xfail(strict=True, reason="the pause is noticed only after the force-refresh was made")
+async def test_a_pause_is_not_lifted_by_recovering_and_no_token_is_killed(world):
+    anna, enrolment = world.seed()
+    await world.enrol(anna, enrolment)
+    await world.broker.users.pause(anna.key, actor="test")
+    with pytest.raises(GrantPaused):
+        await recover(world, anna)
+    assert world.sandbox.is_live(enrolment.access_token)
+    assert anna.calls("force") == []
+
+
 async def test_a_user_without_tokens_is_recovered_on_an_administrators_word(world):
     anna, lost = world.seed()
     user = await recover(world, anna)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.broker.errors import Invalid, MinTtlTooLong, UpstreamUnavailable
+from service.broker.errors import Invalid, MinTtlTooLong, TooManyRequests, UpstreamUnavailable
 
 
 async def test_a_superseded_token_gets_the_current_one_without_a_call(world):
@@ -169,3 +169,16 @@ async def test_a_service_cannot_complain_about_a_token_that_is_not_its_users(wor
         await world.broker.answers.complain(anna.key, token, actor="test")
     assert list(refusal.value.fields) == ["refused"]
     assert anna.calls() + bert.calls() == []
+
+
+async def test_what_costs_something_is_limited_and_what_costs_nothing_is_not(worlds):
+    world = await worlds(USER_ROTATIONS="2/min")
+    anna = await world.user()
+    old = await anna.token()
+    current = [await anna.rotate(), await anna.rotate()][-1]
+    for costly in (anna.rotate, lambda: world.browser(current)):
+        with pytest.raises(TooManyRequests) as told:
+            await costly()
+        assert 0 < told.value.retry_after_s <= 30
+    assert await world.browser(old) == await anna.token() == current
+    assert anna.calls() == ["refresh", "refresh"]

@@ -53,6 +53,14 @@ async def test_browsing_alone_keeps_a_user_going_no_longer_than_the_absolute_bin
     await is_unknown(world, token)
 
 
+async def test_nobody_browses_for_a_user_whom_the_app_has_not_vouched_for(world):
+    anna = await world.user(vouch=False)
+    token = await anna.token()
+    await is_unknown(world, token)
+    await world.broker.answers.for_service(anna.key, min_ttl_s=None, vouch=True)
+    assert await world.browser(token) == token
+
+
 async def test_a_vouched_token_call_binds_the_user_anew(worlds):
     world = await worlds(SUPERSEDED_WINDOW="7d")
     anna = await world.user()

@@ -89,6 +89,17 @@ async def test_a_caller_who_waits_has_it_forced_once_the_token_may_not_be_handed
     assert anna.calls() == ["refresh", "force"]
 
 
+async def test_a_request_that_was_doubled_on_its_way_counts_as_a_dead_refresh_token(world):
+    anna = await world.user()
+    token = await anna.token()
+    await world.later(minutes=52)
+    world.sandbox.fault("duplicate", "refresh", count=1, variant="second")
+    await world.sweep()
+    assert await anna.token() == token
+    assert (await anna.grant()).marks == DEAD
+    assert anna.calls() == ["refresh", "refresh"]
+
+
 async def test_a_replica_that_lags_is_waited_for_and_nothing_is_forced(world):
     anna = await world.user()
     world.sandbox.fault("replica_lag", "refresh", count=1, delay_s=60)

@@ -118,8 +118,9 @@ class Person:
 class World:
     """A stand-in, two stores and the brokers on them."""
 
-    def __init__(self, upstream, settings, stack):
+    def __init__(self, upstream, stop_upstream, settings, stack):
         self.sandbox = upstream.sandbox
+        self.stop_upstream = stop_upstream
         self.notes = Heard()
         self.settings = settings
         self.brokers = []
@@ -148,15 +149,15 @@ class World:
         """The access token a browser gets for one that was refused."""
         return (await (broker or self.broker).answers.for_browser(token)).access_token
 
-    async def create(self, name="anna", client="default", broker=None, **profile):
+    async def create(self, name="anna", client="default", broker=None, *, vouch=True, **profile):
         """Create a user through the broker; returns it and whether this call created it."""
         users = (broker or self.broker).users
         key = UserKey(client, name)
-        return await users.create(key, a_profile(name, **profile), vouch=True, actor="test")
+        return await users.create(key, a_profile(name, **profile), vouch=vouch, actor="test")
 
-    async def user(self, name="anna", client="default"):
+    async def user(self, name="anna", client="default", *, vouch=True):
         """A user with its first pair, given to nobody yet."""
-        user, _ = await self.create(name, client)
+        user, _ = await self.create(name, client, vouch=vouch)
         return Person(self, user.key, int(user.upstream_id))
 
     def seed(self, name="anna", client="default"):
@@ -245,7 +246,8 @@ async def open_world(
         **(sandbox or {}),
     )
     async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(serve(config))
+        serving = await stack.enter_async_context(AsyncExitStack())
+        upstream = await serving.enter_async_context(serve(config))
         file = folder / "clients.toml"
         file.write_text("".join(_table(name, upstream.url) for name in clients))
         env = environment(
@@ -256,7 +258,7 @@ async def open_world(
             X_CAL_SECRET_KEY=None,
             **{**SCALED, **changes},
         )
-        world = World(upstream, load_settings(env), stack)
+        world = World(upstream, serving.aclose, load_settings(env), stack)
         for _ in range(brokers):
             await world.open_broker()
         yield world
