@@ -157,7 +157,7 @@ async def test_vouching_only_goes_forward(stores):
 
 @pytest.mark.parametrize(("revoke", "event"), [(True, "grant.revoked"), (False, "grant.forced")])
 async def test_an_order_to_force_stands_and_is_due_at_once(stores, revoke, event):
-    linked = await stores.link()
+    linked = await stores.link(due_at=FAR_AHEAD)
     await stores.set(retry_at=FAR_AHEAD)
     ordered = await stores.grants.request_force(ANNA, revoke=revoke, actor="an-operator")
     assert (ordered.marks, ordered.retry_at) == (Marks(force_pending=True), None)
