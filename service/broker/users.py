@@ -129,6 +129,8 @@ class Users:
         if not isinstance(found, Found) or [user.email for user in found.users] != [email]:
             raise await self._not_verified(key.client, found)
         held = await self._ports.grants.load(key)
+        if held is not None and held.state is GrantState.PAUSED:
+            raise GrantPaused
         if held is not None and held.state is GrantState.LIVE and held.upstream_id == upstream_id:
             await self._grants.force(key, actor=actor)
             return await self.read(key)

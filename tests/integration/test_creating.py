@@ -39,7 +39,6 @@ async def test_twenty_calls_at_once_over_two_processes_create_one_user(pair_of_b
     assert created_upstream(world) == 1
 
 
-@pytest.mark.xfail(reason="of two intents written at once the later one is told of a conflict by e-mail")
 async def test_processes_that_begin_at_once_do_not_take_each_other_for_strangers(pair_of_brokers):
     stores = [broker.answers._ports.users for broker in pair_of_brokers.brokers] * 8
     for number in range(60):

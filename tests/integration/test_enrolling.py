@@ -83,7 +83,6 @@ async def test_a_pause_is_not_lifted_by_enrolling(world, again):
         await world.enrol(anna, enrolment, replace=again)
 
 
-@pytest.mark.xfail(strict=True, reason="the pause is noticed only after the force-refresh was made")
 async def test_a_pause_is_not_lifted_by_recovering_and_no_token_is_killed(world):
     anna, enrolment = world.seed()
     await world.enrol(anna, enrolment)

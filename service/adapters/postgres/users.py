@@ -31,13 +31,6 @@ _LIST = f"""
     ORDER BY u.user_id LIMIT $6
 """
 
-_INTEND = """
-    INSERT INTO users (client, user_id, email, profile, created_at, vouched_at, intent_owner, intent_epoch,
-        intent_begun_at, intent_at)
-    VALUES ($1, $2, $3, $4, clock_timestamp(), to_timestamp(0), $5, 1, clock_timestamp(), clock_timestamp())
-    ON CONFLICT (client, user_id) DO NOTHING
-"""
-
 _TAKE_INTENT = """
     UPDATE users SET intent_owner = $3, intent_epoch = intent_epoch + 1, intent_at = clock_timestamp(),
         intent_begun_at = coalesce(intent_begun_at, clock_timestamp()),
@@ -139,21 +132,18 @@ class PostgresUsers:
     async def begin_create(self, key: UserKey, profile: Profile, owner: str) -> User:
         """Write or take over the intent row; see the port."""
         async with self._writing() as connection:
-            values = (key.client, key.user_id, profile.email, stored(profile), owner)
-            inserted = await connection.execute(_INTEND, *values)
-            row = await _row(connection, key, lock=True)
-            assert row is not None  # noqa: S101 - inserted or conflicting, it is there
+            row = await _placed(connection, key)
             user = self._rows.user(row, with_tokens=False)
-            if inserted.endswith(" 1") or not self._to_be_taken(row, user, owner):
+            if not self._to_be_taken(row, user, owner):
                 return user
-            if user.grant is None and user.profile.email != profile.email:
+            if user.intent is not None and user.profile.email != profile.email:
                 raise Conflict("A user with this id is being created with another e-mail address.")
             await connection.execute(
                 _TAKE_INTENT, key.client, key.user_id, owner, stored(profile), profile.email
             )
-            row = await _row(connection, key)
-            assert row is not None  # noqa: S101 - locked by this transaction
-            return self._rows.user(row, with_tokens=False)
+            taken = await _row(connection, key)
+            assert taken is not None  # noqa: S101 - locked by this transaction
+            return self._rows.user(taken, with_tokens=False)
 
     async def note_attempt(self, key: UserKey, intent: Intent) -> Intent | None:
         """Count a create that is about to be sent: from here on the user may exist upstream."""
@@ -177,12 +167,11 @@ class PostgresUsers:
 
     async def _link(self, grant: NewGrant, profile: Profile | None, *, replace: bool) -> User:
         async with self._writing() as connection:
-            await connection.execute(_PLACE, grant.key.client, grant.key.user_id)
-            row = await _row(connection, grant.key, lock=True)
+            row = await _placed(connection, grant.key)
             if not _may_link(row, grant, replace=replace):
                 raise _NotLinked
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
-            old = 0 if row is None else row["generation"] or 0
+            old = row["generation"] or 0
             await self._write_link(connection, grant, profile, next_generation(old, now), now)
             linked = await _row(connection, grant.key)
             assert linked is not None  # noqa: S101 - written by this transaction
@@ -235,8 +224,8 @@ class PostgresUsers:
     def _to_be_taken(self, row: Row, user: User, owner: str) -> bool:
         """Whether the intent is ours for the taking: left by its owner, or the user is gone upstream."""
         if user.intent is None:
-            gone = user.grant is not None and user.grant.state is GrantState.DEAD
-            return gone and user.grant is not None and user.grant.reason == "user_gone"
+            grant = user.grant
+            return grant is None or (grant.state is GrantState.DEAD and grant.reason == "user_gone")
         left = row["intent_at"] is None or row["intent_at"] <= row["now"] - self._deadline
         return left or user.intent.owner in ("", owner)
 
@@ -256,15 +245,22 @@ class _NotLinked(Exception):
     """The pair is not to be stored: the transaction is rolled back."""
 
 
-def _may_link(row: Row | None, grant: NewGrant, *, replace: bool) -> bool:
-    if row is None:
-        return grant.intent is None
+def _may_link(row: Row, grant: NewGrant, *, replace: bool) -> bool:
     if grant.intent is not None:
         held: tuple[Any, Any] = (row["intent_owner"], row["intent_epoch"])
         return held == (grant.intent.owner, grant.intent.epoch)
     if row["state"] == GrantState.LIVE:
         return replace
     return bool(row["state"] != GrantState.PAUSED)
+
+
+async def _placed(connection: Connection, key: UserKey) -> Row:
+    """Return the user's row, locked, made now if there was none."""
+    while True:
+        await connection.execute(_PLACE, key.client, key.user_id)
+        row = await _row(connection, key, lock=True)
+        if row is not None:  # else it was dropped between the two
+            return row
 
 
 async def _row(connection: Connection, key: UserKey, *, lock: bool = False) -> Row | None:
