@@ -105,6 +105,12 @@ async def test_a_buried_grant_is_dead_for_its_reason_and_never_due_again(stores)
     assert (event.event, event.reason) == ("grant.died", "user_gone")
 
 
+async def test_a_reason_without_a_state_is_the_events_and_not_the_grants(stores):
+    grant = await ended(stores, await stores.claimed(), reason="throttled", event="refresh.unavailable")
+    assert grant.reason == "grant.created"
+    assert (await stores.grants.events(ANNA, 1))[0].reason == "throttled"
+
+
 async def test_a_grant_that_was_paused_meanwhile_stays_so_and_is_not_due(stores):
     claimed = await stores.claimed()
     await stores.grants.set_state(ANNA, GrantState.PAUSED, "paused", due_at=None, actor="a-test")
