@@ -111,6 +111,7 @@ def _run(role: Role, command: Callable[[Settings, Telemetry], Coroutine[Any, Any
     configure_logs(settings.log_level, settings.log_format)
     keep_secret(settings.sensitive_texts())
     telemetry = Telemetry(Metrics(), settings.access_log)
+    telemetry.metrics.expect([client.name for client in settings.clients])
     for warning in settings.warnings:
         telemetry.note("settings.warning", reason=warning)
     uvloop.run(command(settings, telemetry))

@@ -94,7 +94,7 @@ def bind_address(name: str, address: Address) -> socket.socket:
         what = (
             f"{address.host}:{address.port} cannot be listened on: {error.strerror or type(error).__name__}"
         )
-        raise ConfigurationError([Problem(name, what, "0.0.0.0:8080")]) from None
+        raise ConfigurationError([Problem(name, what, "127.0.0.1:18080")]) from None
 
 
 def on_signals() -> asyncio.Event:

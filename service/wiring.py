@@ -69,6 +69,7 @@ class Broker:
     answers: Answers
     users: Users
     sweeps: Sweeps
+    circuits: Circuits
     refresh: Refresh
     confirmations: Confirmations
     creation: Creation
@@ -193,6 +194,7 @@ def _use_cases(
         answers=Answers(ports, terms, refresh, confirmations, grants),
         users=Users(ports, terms, calls, creation, grants),
         sweeps=Sweeps(ports, terms, refresh, confirmations, calls),
+        circuits=circuits,
         refresh=refresh,
         confirmations=confirmations,
         creation=creation,
@@ -215,15 +217,17 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
             keep_secret(settings.sensitive_texts())
             observer.note("secret.replaced", name=name)
 
-    async def look_after_redis() -> None:
-        # A quiet process would not notice otherwise that what was down is back.
+    async def look_after() -> None:
+        # A quiet process would not notice otherwise that what was down, or refused, is well again.
         if not broker.redis.health.well:
             await broker.redis.ping()
+        for client in broker.clients:
+            await broker.circuits.allows(client)
 
     with suppress(BrokerError):
         await broker.clock.measure()
     for every_s, run in (
-        (_LOOK_EVERY_S, look_after_redis),
+        (_LOOK_EVERY_S, look_after),
         (_FLUSH_EVERY_S, broker.answers.uses.flush),
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),

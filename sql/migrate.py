@@ -105,7 +105,14 @@ def _parse(file: Traversable) -> Migration:
 @asynccontextmanager
 async def _connected(dsn: str) -> AsyncIterator[Connection[Record]]:
     # PgBouncer may hand each transaction another connection: no named prepared statement survives that.
-    connection = await asyncpg.connect(dsn, statement_cache_size=0, target_session_attrs=_wanted(dsn))
+    try:
+        connection = await asyncpg.connect(dsn, statement_cache_size=0, target_session_attrs=_wanted(dsn))
+    except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # The driver's words may hold the address or the password.
+        raise MigrationError(
+            f"the database cannot be reached ({type(error).__name__}): nothing was applied. Check "
+            "TOKEN_BROKER_DATABASE_URL (host, port, database, user and password) and that the server is up."
+        ) from None
     try:
         yield connection
     finally:

@@ -98,7 +98,7 @@ class InternalDoor:
         asked = ask.query
         query = UserQuery(
             client=ask.client.name,
-            limit=asked.limit,
+            limit=asked.limit + 1,  # one more tells whether there is a next page
             cursor=asked.cursor,
             state=None if asked.state is None else GrantState(asked.state),
             upstream_id=None if asked.cal_user_id is None else str(asked.cal_user_id),

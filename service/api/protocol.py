@@ -23,6 +23,7 @@ from service.api.frame import Frame
 HEAD_DEADLINE_S = 10.0
 KEEP_ALIVE_S = 75.0
 LINGER_S = 5.0
+MOST_HEAD = 65_536
 
 
 class Connection(web.RequestHandler):
@@ -38,6 +39,9 @@ class Connection(web.RequestHandler):
             lingering_time=LINGER_S,
             access_log=cast("logging.Logger", None),  # off: the frame notes every request itself
             auto_decompress=False,
+            # Roomier than what is accepted, so that it is refused by name and not as broken HTTP.
+            max_line_size=MOST_HEAD,
+            max_field_size=MOST_HEAD,
         )
         self._frame = frame
         self._head_timer: asyncio.TimerHandle | None = None

@@ -158,9 +158,10 @@ def _pair_state(grant: Grant) -> PairState:
 
 
 def users_page(users: Sequence[User], limit: int) -> UsersPage:
-    """Return the page; a full one may have a successor."""
-    cursor = users[-1].key.user_id if len(users) >= limit else None
-    return UsersPage(users=[user_view(user) for user in users], cursor=cursor)
+    """Return the page of at most `limit`; what was found beyond it says that there is a next one."""
+    shown = users[:limit]
+    cursor = shown[-1].key.user_id if len(users) > limit else None
+    return UsersPage(users=[user_view(user) for user in shown], cursor=cursor)
 
 
 def events_view(events: Sequence[GrantEvent]) -> EventsView:

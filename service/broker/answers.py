@@ -15,6 +15,7 @@ from service.broker.errors import (
     Invalid,
     MinTtlTooLong,
     RefreshInProgress,
+    StorageUnavailable,
     TokenUnknown,
     TooManyRequests,
     UpstreamUnavailable,
@@ -42,6 +43,8 @@ class _Seen:
     marks: Marks
     source: str
     entry: LineageEntry | None = None
+    bound: bool = False
+    """Whether the token presented is all that identifies the user, so that it must still do so at the end."""
 
     def presented(self) -> Presented:
         if self.entry is None:
@@ -73,9 +76,10 @@ class Answers:
         StorageUnavailable, RefreshInProgress.
         """
         seen = await self._find(access_token)
-        if seen is None or seen.entry is None or self._refuses(seen, seen.entry):
+        if seen is None:
             raise TokenUnknown
         try:
+            seen = self._admitted(replace(seen, bound=True))
             current = await self._resolve(seen, Asked(seen.presented()))
         except (GrantDead, GrantPaused, UserUnknown) as error:
             raise TokenUnknown from error
@@ -116,7 +120,8 @@ class Answers:
             grant = await self._grants.force(key, actor=actor)
         else:
             why = Why(Trigger.REQUEST, Asker(waits=True))
-            grant = (await self._refresh.refresh_user(key, seen.current.generation, why)).grant
+            refreshed = await self._refresh.refresh_user(key, seen.current.generation, why)
+            grant = require_live(refreshed.grant)
         replaced = _Seen(grant.current(), grant.marks, "rotation")
         current = await self._resolve(replaced, Asked(Presented.NOTHING), charged=True)
         self.uses.note(current, by_browser=False)
@@ -146,14 +151,28 @@ class Answers:
             await self._ports.cache.put(grant.current())
         return _Seen(grant.current(), grant.marks, "postgres")
 
-    def _refuses(self, seen: _Seen, entry: LineageEntry) -> bool:
-        now = self._ports.clock()
-        reason = refusal_of(entry, seen.current, now, self._terms, bound=True)
-        if reason is not None:
-            self._ports.observer.note("refresh.refused", entry.key, reason=reason)
-            if reason == "revoked":
-                self._ports.observer.note("token.reuse", entry.key, kind="revoked")
-        return reason is not None
+    def _admitted(self, seen: _Seen) -> _Seen:
+        """Return it if the token presented still identifies its user; TokenUnknown if not.
+
+        Asked again after each wait: a revoke may have come in between.
+        """
+        if not seen.bound or seen.entry is None:
+            return seen
+        reason = refusal_of(seen.entry, seen.current, self._ports.clock(), self._terms, bound=True)
+        if reason is None:
+            return seen
+        self._ports.observer.note("refresh.refused", seen.entry.key, reason=reason)
+        if reason == "revoked":
+            self._ports.observer.note("token.reuse", seen.entry.key, kind="revoked")
+        raise TokenUnknown
+
+    async def _recheck(self, seen: _Seen) -> None:
+        """After a wait for upstream: a pause or a revoke that came meanwhile counts, if it can be known."""
+        try:
+            grant = require_live(await self._ports.grants.load(seen.current.key))
+        except StorageUnavailable:
+            return
+        self._admitted(replace(seen, current=grant.current()))
 
     async def _resolve(self, seen: _Seen, asked: Asked, *, charged: bool = False) -> CurrentToken:
         """Decide and act until there is a token to hand out; each round knows more than the last."""
@@ -179,6 +198,7 @@ class Answers:
 
     async def _confirm(self, seen: _Seen, asked: Asked) -> tuple[_Seen, Asked]:
         if await self._confirmations.confirm(seen.current, seen.marks):
+            await self._recheck(seen)
             return seen, replace(asked, confirmed_now=True)
         return replace(seen, marks=replace(seen.marks, refused=True)), asked
 
@@ -187,7 +207,7 @@ class Answers:
         complained = asked.presented is Presented.CURRENT
         why = Why(Trigger.REQUEST, Asker(waits=True, complained=complained))
         refreshed = await self._refresh.refresh_user(key, seen.current.generation, why)
-        grant = refreshed.grant
+        grant = require_live(refreshed.grant)
         moved = grant.generation > seen.current.generation
         if not moved and not refreshed.confirmed:
             raise UpstreamUnavailable(
@@ -195,7 +215,8 @@ class Answers:
                 retry_after_s=max(1.0, (seen.current.expires_at - self._ports.clock()).total_seconds()),
             )
         presented = Presented.SUPERSEDED if moved and complained else asked.presented
-        after = _Seen(grant.current(), grant.marks, "rotation" if moved else "postgres", seen.entry)
+        source = "rotation" if moved else "postgres"
+        after = self._admitted(replace(seen, current=grant.current(), marks=grant.marks, source=source))
         return after, replace(asked, presented=presented, confirmed_now=refreshed.confirmed)
 
     def _kick(self, current: CurrentToken) -> None:

@@ -24,6 +24,7 @@ from service.broker.model import (
     Created,
     Denial,
     Denied,
+    Done,
     Found,
     Intent,
     MintedPair,
@@ -80,6 +81,29 @@ class Creation:
         if user.profile.email != profile.email:
             raise Conflict("A user with this id exists and has another e-mail address.")
         return user, created and not joined
+
+    async def undo(self, user: User) -> None:
+        """Delete upstream what a create of this user that was begun may have made there, and nothing else.
+
+        Raises RefreshInProgress while somebody is at it, UpstreamUnavailable when it cannot be told.
+        """
+        if self._flights.running(user.key):
+            raise RefreshInProgress("The user is being created just now.", retry_after_s=2.0)
+        taken = await self._ports.users.begin_create(user.key, user.profile, self._ports.owner)
+        if taken.intent is None or taken.intent.owner != self._ports.owner:
+            raise RefreshInProgress("The user is being created by another process.", retry_after_s=5.0)
+        begun = _Begun(user.key, user.profile, taken.intent, vouch=False, actor="")
+        if not taken.intent.uncertain:
+            return
+        await self._allowed(begun, taken.intent)
+        ours = await self._find_ours(begun, taken.intent)
+        if ours is None:
+            return
+        outcome = await self._ports.providers[user.key.client].delete_user(ours.upstream_id)
+        gone = isinstance(outcome, Denied) and outcome.code is Denial.USER_GONE
+        if not gone and not isinstance(outcome, Done):
+            await self._give_up(begun, taken.intent, uncertain=True)
+            raise await self._calls.failure(user.key.client, outcome)
 
     async def drain(self, timeout_s: float) -> int:
         """Let the running creates end."""

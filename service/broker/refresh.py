@@ -108,7 +108,7 @@ class Refresh:
 
         Returns it with a foreign claim still on it only to who does not wait.
         """
-        poll_s = _POLL_S
+        poll_s, woken = _POLL_S, False
         while True:
             grant = require_live(await self._ports.grants.load(key))
             taken = grant.claim is not None and self._ports.clock() < grant.claim.deadline_at
@@ -118,7 +118,9 @@ class Refresh:
                 return grant
             if _monotonic() >= ends_at:
                 raise RefreshInProgress(retry_after_s=self._terms.claim_deadline.total_seconds())
-            await self._wait(key, seen, poll_s)
+            if woken:  # by a generation that the database does not have (restored, or failed over)
+                await asyncio.sleep(poll_s)
+            woken = await self._wait(key, seen, poll_s)
             poll_s = min(poll_s * 1.5, 1.0)
 
     async def _attempt(self, grant: Grant, why: Why, ends_at: float) -> Refreshed | None:
@@ -167,10 +169,11 @@ class Refresh:
         if isinstance(error, Fenced):
             self._ports.observer.note("refresh.fenced_out", claimed.key, trigger=why.trigger)
 
-    async def _wait(self, key: UserKey, seen: int, timeout_s: float) -> None:
+    async def _wait(self, key: UserKey, seen: int, timeout_s: float) -> bool:
         started = _monotonic()
-        await self._ports.wakeups.wait(key, seen, timeout_s)
+        woken = await self._ports.wakeups.wait(key, seen, timeout_s)
         self._ports.observer.note("lease.waited", key, seconds=_monotonic() - started)
+        return woken
 
 
 def _monotonic() -> float:

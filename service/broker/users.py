@@ -53,7 +53,19 @@ class Users:
 
     async def create(self, key: UserKey, profile: Profile, *, vouch: bool, actor: str) -> tuple[User, bool]:
         """Return the user and whether this call created it; see Creation.create."""
-        return await self._creation.create(key, profile, vouch=vouch, actor=actor)
+        user, created = await self._creation.create(key, profile, vouch=vouch, actor=actor)
+        if vouch and not created:
+            await self._vouch(key)
+        return user, created
+
+    async def _vouch(self, key: UserKey) -> None:
+        """Note that the app has vouched, and let what is cached say so too."""
+        now = self._ports.clock()
+        await self._ports.grants.vouch(key, now)
+        hit = await self._ports.cache.current(key)
+        if hit is not None:
+            binding = replaced(hit.current.binding, vouched_at=now)
+            await self._ports.cache.put(replaced(hit.current, binding=binding))
 
     async def revoke(self, key: UserKey, *, actor: str) -> User:
         """Make every token handed out so far stop counting, here and upstream; see Grants.revoke."""
@@ -180,7 +192,9 @@ class Users:
         user = await self._ports.users.load_user(key)
         if user is None:
             raise UserUnknown
-        if user.upstream_id is not None:
+        if user.upstream_id is None:
+            await self._creation.undo(user)
+        else:
             paused = GrantState.PAUSED
             await self._ports.grants.set_state(key, paused, DELETING, due_at=None, actor=actor)
             await self._ports.cache.forget(key)

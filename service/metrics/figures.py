@@ -7,6 +7,7 @@ broker's words.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
 import prometheus_client
@@ -94,12 +95,19 @@ class Metrics:
             "rate_budget_remaining", "Upstream calls that may be made now.", "mostrecent", "client"
         )
         self.circuit_open = self._gauge("circuit_open", "1 while a client's calls are held.", "max", "client")
-        self.last_sweep_timestamp_seconds = self._gauge(
-            "last_sweep_timestamp_seconds", "When the worker last swept.", "max"
-        )
         self.degraded = self._gauge("degraded", "1 while a dependency does not work.", "max", "dependency")
         for dependency in ("postgres", "redis", "upstream"):
             self.degraded.of(dependency).set(0)
+
+    @cached_property
+    def last_sweep_timestamp_seconds(self) -> Series[Gauge]:
+        """When the worker last swept; absent in a process that never does, so that no alert reads its 0."""
+        return self._gauge("last_sweep_timestamp_seconds", "When the worker last swept.", "max")
+
+    def expect(self, clients: Sequence[str]) -> None:
+        """Show what is 0 until something happens, for every client there is."""
+        for client in clients:
+            self.circuit_open.of(client).set(0)
 
     def _counter(self, name: str, words: str, *labels: str) -> Series[Counter]:
         return Series(Counter(f"token_broker_{name}", words, labels, registry=self.registry))

@@ -37,6 +37,9 @@ _CANNOT_ANSWER = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.InsufficientPrivilegeError,
 )
 
 
@@ -48,6 +51,11 @@ _UNFIT = (
     OverflowError,
 )
 """What is wrong with a value, not with the database; the driver's own words would show the value."""
+
+_USABLE = """
+    SELECT to_regclass('grants') IS NOT NULL AS migrated,
+        current_setting('transaction_read_only') = 'off' AS writable
+"""
 
 
 class Database:
@@ -103,10 +111,13 @@ class Database:
         """Whether the database answers and takes writes."""
         try:
             async with self.connection() as connection:
-                read_only = await connection.fetchval("SHOW transaction_read_only")
+                row = await connection.fetchrow(_USABLE)
         except StorageUnavailable:
             return False
-        return bool(read_only == "off")
+        if row is None or not row["migrated"]:
+            self._note(up=False, reason="the schema is missing: run token-broker migrate")
+            return False
+        return bool(row["writable"])
 
     async def _down(self, error: BaseException) -> None:
         self._note(up=False, reason=type(error).__name__)

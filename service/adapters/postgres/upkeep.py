@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _DAYS_AHEAD = 9
 _BATCH = 5_000
+_COUNT_WITHIN_S = 60.0
 _UPKEEP = 0x7462_7570  # "tbup"
 
 _PARTITIONS = """
@@ -40,7 +41,8 @@ class PostgresUpkeep:
     async def gauges(self, client: str, now: datetime) -> Gauges:
         """Count a client's grants; the due ones come from their index."""
         async with self._database.connection() as connection:
-            states = await connection.fetch(_STATES, client)
+            # A count of the whole table may take longer than a caller's statement.
+            states = await connection.fetch(_STATES, client, timeout=_COUNT_WITHIN_S)
             due = await connection.fetchrow(_DUE, client, now)
         counts = {row["state"]: row["n"] for row in states}
         assert due is not None  # noqa: S101 - an aggregate always has a row
