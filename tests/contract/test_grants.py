@@ -189,12 +189,12 @@ async def test_a_state_is_set_with_its_reason_its_next_instant_and_its_event(sto
     linked = await stores.link()
     moved = await stores.grants.set_state(ANNA, state, "said so", due_at=NOON, actor="an-operator")
     assert moved == replace(linked, state=state, reason="said so")
-    assert await due(stores) == NOON
+    assert await due(stores) == (NOON if state is GrantState.LIVE else None)
     [last, _] = await stores.grants.events(ANNA, 9)
     assert (last.event, last.reason, last.actor) == (event, "said so", "an-operator")
 
 
-async def test_a_claim_that_stands_keeps_its_deadline_when_the_state_changes(stores):
+async def test_a_claim_that_stands_is_due_by_its_deadline_again_when_the_user_is_resumed(stores):
     claimed = await stores.claimed()
     at_deadline = await due(stores)
     await stores.grants.set_state(ANNA, GrantState.PAUSED, "paused", due_at=None, actor="a-test")
@@ -202,7 +202,7 @@ async def test_a_claim_that_stands_keeps_its_deadline_when_the_state_changes(sto
         ANNA, GrantState.LIVE, "resumed", due_at=FAR_AHEAD, actor="a-test"
     )
     assert resumed.claim == claimed.claim
-    assert await due(stores) == at_deadline
+    assert await due(stores) <= at_deadline
 
 
 async def test_what_happened_is_told_newest_first_and_no_more_than_asked_for(stores):

@@ -6,6 +6,11 @@ import pytest
 
 from service.broker.errors import GrantPaused, RefreshInProgress, TokenUnknown, UpstreamUnavailable
 from service.broker.model import UserKey
+from tests.support.waiting import eventually
+
+
+async def marked(person):
+    return (await person.grant()).marks.force_pending
 
 
 async def test_a_caller_who_waits_is_not_carried_over_a_revoke(world):
@@ -16,8 +21,7 @@ async def test_a_caller_who_waits_is_not_carried_over_a_revoke(world):
         waiting = asyncio.create_task(world.browser(token))
         await gate.arrived()
         revoking = asyncio.create_task(world.broker.users.revoke(anna.key, actor="a-test"))
-        while not (await anna.grant()).marks.force_pending:
-            await asyncio.sleep(0)
+        await eventually(lambda: marked(anna))
     await revoking
 
     with pytest.raises(TokenUnknown):

@@ -88,13 +88,13 @@ async def test_a_user_that_is_being_created_has_no_pair():
 
 
 async def test_users_are_listed_a_page_at_a_time():
-    users = [user(UserKey("acme", name)) for name in ("u-1", "u-2")]
+    users = [user(UserKey("acme", name)) for name in ("u-1", "u-2", "u-3")]
     async with open_house(users=UsersScript(page=users)) as house:
         path = "/v1/users?limit=2&cursor=u-0&state=DEAD&calUserId=7&email=Ann%2Bx@example.com"
         _, full = await answer(house, "GET", path)
         _, last = await answer(house, "GET", "/v1/users?limit=3")
 
-    query = UserQuery("acme", 2, "u-0", GrantState.DEAD, "7", "ann+x@example.com")
+    query = UserQuery("acme", 3, "u-0", GrantState.DEAD, "7", "ann+x@example.com")
     assert house.users.calls[0] == ("page", query)
     assert ([each["id"] for each in full["users"]], full["cursor"]) == (["u-1", "u-2"], "u-2")
     assert last["cursor"] is None

@@ -14,7 +14,7 @@ from service.broker.errors import (
     UpstreamUnavailable,
     UserUnknown,
 )
-from tests.support.doors import CURRENT, HELD, KEY, NOW, SECRET, AnswersScript, open_house
+from tests.support.doors import CURRENT, HELD, KEY, NOW, ORIGIN, SECRET, AnswersScript, open_house
 
 
 @pytest.fixture
@@ -211,3 +211,11 @@ async def test_no_limit_on_unknown_tokens_when_it_is_off():
         for _ in range(30):
             async with house.refresh("u" * 40) as response:
                 assert response.status == 401
+
+
+async def test_a_header_too_long_for_any_token_is_refused_by_name_to_a_page_that_can_read_it(house):
+    async with house.refresh("a" * 9_000, Origin=ORIGIN) as response:
+        body = await response.json()
+
+    assert (response.status, body["code"]) == (400, "bearer_malformed")
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN

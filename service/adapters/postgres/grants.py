@@ -78,7 +78,7 @@ _SET_STATE = f"""
     WITH moved AS (
         UPDATE grants g SET state = $3, reason = $4,
             due_at = CASE WHEN $3 <> 'LIVE' THEN NULL WHEN g.claim_owner IS NULL THEN $5::timestamptz
-                ELSE g.due_at END
+                ELSE coalesce(g.due_at, g.claimed_at) END
         FROM users u
         WHERE g.client = $1 AND g.user_id = $2 AND u.client = g.client AND u.user_id = g.user_id
         RETURNING {GRANT_COLUMNS}
