@@ -88,14 +88,12 @@ async def revived_meanwhile(stores):
         await reviving.execute("UPDATE grants SET state = 'LIVE', reason = 'grant.enrolled'")
 
 
-@pytest.mark.xfail(strict=True, reason="the locking read joins the grant as it was before it waited")
 async def test_who_waited_for_the_users_row_does_not_replace_a_pair_that_came_to_life(stores):
     async with revived_meanwhile(stores):
         late = enrol(stores, "late")
     assert await late is None
 
 
-@pytest.mark.xfail(strict=True, reason="the locking read joins the grant as it was before it waited")
 async def test_who_waited_for_the_users_row_begins_no_create_for_a_grant_that_came_to_life(stores):
     async with revived_meanwhile(stores):
         late = asyncio.create_task(stores.users.begin_create(ANNA, a_profile(), "another-process"))

@@ -64,6 +64,8 @@ _PLACE = """
     VALUES ($1, $2, clock_timestamp(), to_timestamp(0)) ON CONFLICT (client, user_id) DO NOTHING
 """
 
+_LOCK = "SELECT FROM users WHERE client = $1 AND user_id = $2 FOR UPDATE"
+
 _LINK_USER = """
     INSERT INTO users (client, user_id, upstream_id, email, profile, created_at, vouched_at)
     VALUES ($1, $2, $3, $4, coalesce($5, '{}')::jsonb, $6, CASE WHEN $7 THEN $6 ELSE to_timestamp(0) END)
@@ -265,8 +267,10 @@ async def _placed(connection: Connection, key: UserKey) -> Row:
 
 async def _row(connection: Connection, key: UserKey, *, lock: bool = False) -> Row | None:
     """Return the user's row; with `lock` nobody else changes it before the transaction ends."""
-    statement = f"{_SELECT} WHERE u.client = $1 AND u.user_id = $2"
     if lock:
-        statement += " FOR UPDATE OF u"
-    row: Row | None = await connection.fetchrow(statement, key.client, key.user_id)
+        # In a statement of its own: one that waits for a lock sees the joined grant as it was before.
+        await connection.execute(_LOCK, key.client, key.user_id)
+    row: Row | None = await connection.fetchrow(
+        f"{_SELECT} WHERE u.client = $1 AND u.user_id = $2", key.client, key.user_id
+    )
     return row
