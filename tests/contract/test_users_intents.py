@@ -85,6 +85,9 @@ async def test_a_process_takes_up_its_own_intent_again_and_fences_its_earlier_se
     second = (await begin(stores)).intent
     assert second.epoch == first.epoch + 1
     assert await stores.users.note_attempt(ANNA, first) is None
+    await stores.users.abandon_create(ANNA, first, uncertain=False)
+    assert await link(stores, first) is None
+    assert (await stores.users.load_user(ANNA)).intent == second
 
 
 async def test_an_attempt_is_counted_and_starts_the_deadline_anew(stores):

@@ -126,6 +126,7 @@ async def test_a_replacing_pair_starts_with_a_clean_slate(stores):
     assert (grant.first_used_at, grant.retry_at, grant.not_before_generation) == (None, None, 5)
     assert await stores.column("due_at") == FAR_AHEAD
     assert grant.generation > claimed.generation
+    assert await stores.claims.claim(ANNA, grant.generation, "another-process") is not None
 
 
 @pytest.mark.parametrize(("distrust", "opened"), [(True, True), (False, False)])
