@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import NoReturn
 
 from service.broker.confirmations import Confirmations
 from service.broker.errors import (
@@ -79,8 +80,8 @@ class Answers:
         if seen is None:
             raise TokenUnknown
         try:
-            seen = self._admitted(replace(seen, bound=True))
-            current = await self._resolve(seen, Asked(seen.presented()))
+            self._admit(seen)
+            current = await self._resolve(replace(seen, bound=True), Asked(seen.presented()))
         except (GrantDead, GrantPaused, UserUnknown) as error:
             raise TokenUnknown from error
         self.uses.note(current, by_browser=True)
@@ -151,19 +152,24 @@ class Answers:
             await self._ports.cache.put(grant.current())
         return _Seen(grant.current(), grant.marks, "postgres")
 
-    def _admitted(self, seen: _Seen) -> _Seen:
-        """Return it if the token presented still identifies its user; TokenUnknown if not.
-
-        Asked again after each wait: a revoke may have come in between.
-        """
-        if not seen.bound or seen.entry is None:
-            return seen
+    def _admit(self, seen: _Seen) -> None:
+        """Raise TokenUnknown unless the token presented identifies its user."""
+        if seen.entry is None:
+            raise TokenUnknown
         reason = refusal_of(seen.entry, seen.current, self._ports.clock(), self._terms, bound=True)
-        if reason is None:
-            return seen
-        self._ports.observer.note("refresh.refused", seen.entry.key, reason=reason)
+        if reason is not None:
+            self._refuse(seen.entry, reason)
+
+    def _admit_still(self, seen: _Seen) -> None:
+        """Ask once more after a wait, for a revoke that came meanwhile; nothing else ends what was begun."""
+        revoked = seen.entry is not None and seen.entry.generation <= seen.current.not_before_generation
+        if seen.bound and seen.entry is not None and revoked:
+            self._refuse(seen.entry, "revoked")
+
+    def _refuse(self, entry: LineageEntry, reason: str) -> NoReturn:
+        self._ports.observer.note("refresh.refused", entry.key, reason=reason)
         if reason == "revoked":
-            self._ports.observer.note("token.reuse", seen.entry.key, kind="revoked")
+            self._ports.observer.note("token.reuse", entry.key, kind="revoked")
         raise TokenUnknown
 
     async def _recheck(self, seen: _Seen) -> None:
@@ -172,7 +178,7 @@ class Answers:
             grant = require_live(await self._ports.grants.load(seen.current.key))
         except StorageUnavailable:
             return
-        self._admitted(replace(seen, current=grant.current()))
+        self._admit_still(replace(seen, current=grant.current()))
 
     async def _resolve(self, seen: _Seen, asked: Asked, *, charged: bool = False) -> CurrentToken:
         """Decide and act until there is a token to hand out; each round knows more than the last."""
@@ -216,7 +222,8 @@ class Answers:
             )
         presented = Presented.SUPERSEDED if moved and complained else asked.presented
         source = "rotation" if moved else "postgres"
-        after = self._admitted(replace(seen, current=grant.current(), marks=grant.marks, source=source))
+        after = replace(seen, current=grant.current(), marks=grant.marks, source=source)
+        self._admit_still(after)
         return after, replace(asked, presented=presented, confirmed_now=refreshed.confirmed)
 
     def _kick(self, current: CurrentToken) -> None:

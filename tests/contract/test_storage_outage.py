@@ -164,6 +164,18 @@ async def test_a_row_that_is_locked_too_long_is_given_up_and_the_connection_stay
     assert await shared.claims.claim(ANNA, linked.generation, "x") is not None
 
 
+@pytest.mark.parametrize("setting", ["statement_timeout", "lock_timeout"])
+async def test_a_statement_that_the_server_breaks_off_is_given_up_alike(shared, setting):
+    linked = await shared.link()
+    name = await shared.raw.fetchval("SELECT current_database()")
+    await shared.raw.execute(f"ALTER DATABASE {name} SET {setting} = '50ms'")
+    async with open_stores(shared.database._dsn) as impatient:
+        async with shared.holding("SELECT FROM grants FOR UPDATE"):
+            with pytest.raises(StorageUnavailable):
+                await impatient.claims.claim(ANNA, linked.generation, "x")
+        assert await impatient.claims.claim(ANNA, linked.generation, "x") is not None
+
+
 async def test_when_every_connection_is_taken_the_next_caller_hears_it_in_time(shared):
     async with shared.database.connection(), shared.database.connection():
         with pytest.raises(StorageUnavailable):
@@ -187,6 +199,13 @@ async def test_a_caller_who_leaves_takes_no_connection_along(shared):
         with pytest.raises(asyncio.CancelledError):
             await claiming
     assert await shared.claims.claim(ANNA, linked.generation, "x") is not None
+
+
+async def test_a_database_without_its_schema_is_named_alike(empty_database_url):
+    async with open_stores(empty_database_url) as stores:
+        answered = await answers_of(stores)
+        assert {name for name, answer in answered.items() if answer is not StorageUnavailable} == {"now"}
+        assert not await stores.database.ping()
 
 
 async def test_a_store_that_was_closed_says_so(database_url):

@@ -76,10 +76,10 @@ async def test_a_line_stands_in_the_day_it_stops_counting(stores):
 
 
 async def test_lines_written_before_there_was_room_stay_where_they_are(stores):
-    await line(stores, "first", NOON + DAY)
+    await line(stores, "first", MIDNIGHT)
     assert await stores.upkeep.prepare_partitions(NOON) == 8
     assert "lineage_20240305" not in await partitions(stores)
-    await line(stores, "second", NOON + DAY + SECOND)
+    await line(stores, "second", MIDNIGHT + SECOND)
     assert await rooms(stores) == ["lineage_rest", "lineage_rest"]
     assert await known(stores, "first", "second") == ["first", "second"]
 

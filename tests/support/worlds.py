@@ -22,14 +22,15 @@ def real_clock():
 class RedisWorld:
     """Processes that share one Valkey; each port gets a link of its own."""
 
-    def __init__(self, url):
+    def __init__(self, url, **link_options):
         self.url = url
+        self._link_options = link_options
         self.clock = StoppedClock()
         self.notes = Notes()
         self._open = []
 
     def link(self, **options):
-        link = RedisLink(self.url, self.notes, **options)
+        link = RedisLink(self.url, self.notes, **self._link_options | options)
         self._open.append(link)
         return link
 
