@@ -89,6 +89,8 @@ class Claims:
                 checked = await provider.check(run.grant.pair.access_token)
                 if isinstance(checked, Denied) and checked.code is Denial.TOKEN_REFUSED:
                     await self._refuse(run.grant)
+                    marks = replace(run.grant.marks, refused=True)
+                    run = replace(run, grant=replace(run.grant, marks=marks))
                 return replace(run, progress=replace(run.progress, checked=checked))
 
     async def _in_time(self, run: Run, kind: ClaimKind, after: timedelta = timedelta(0)) -> Run:

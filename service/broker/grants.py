@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from service.broker.errors import GrantDead, GrantPaused, RefreshInProgress, UserUnknown
+from service.broker.errors import GrantDead, GrantPaused, Invalid, RefreshInProgress, UserUnknown
 from service.broker.model import Grant, GrantEvent, GrantState, Marks, Trigger, UserKey
 from service.broker.policy import Terms, due_at, require_live
 from service.broker.ports import Ports
@@ -74,6 +74,10 @@ class Grants:
 
     async def _replace_all(self, key: UserKey, *, revoke: bool, actor: str) -> Grant:
         """Mark, wait out one near-cache life, then call upstream: what raced the mark is gone by then."""
+        if not self._ports.providers[key.client].recovers:
+            raise Invalid(
+                "This upstream cannot replace a user's tokens on request: the user must consent anew."
+            )
         marked = await self._ports.grants.request_force(key, revoke=revoke, actor=actor)
         grant = require_live(marked)
         await self._ports.cache.block(key, grant.generation)

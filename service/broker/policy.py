@@ -190,9 +190,11 @@ def due_at(grant: Grant, terms: Terms, *, used: bool) -> datetime | None:
 
 def keep_alive_at(pair: TokenPair) -> datetime:
     """Return when an unused pair is replaced all the same, so that its refresh token does not age out."""
+    at_the_latest = pair.issued_at + _KEEP_ALIVE
     if pair.refresh_token_expires_at is None:
-        return pair.issued_at + _KEEP_ALIVE
-    return pair.issued_at + (pair.refresh_token_expires_at - pair.issued_at) * 5 / 6
+        return at_the_latest
+    stated = pair.refresh_token_expires_at - pair.issued_at
+    return min(at_the_latest, pair.issued_at + stated * 5 / 6)
 
 
 def when_due(grant: Grant, now: datetime, terms: Terms, *, retaken: bool) -> Due:

@@ -12,6 +12,7 @@ from tests.support.waiting import eventually
 RHYTHM_S = 4
 MARGIN_S = 600
 SETTLES_WITHIN_S = 8
+READY_WITHIN_S = 20
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,4 +174,5 @@ class Stage:
             "margin": MARGIN_S,
         }
         tab = await self.chromium.open(self.origin, settings, beside and beside.tab)
+        await eventually(lambda: tab.play("ready"), within_s=READY_WITHIN_S)
         return Visit(self.stack, tab, user["calUserId"], token)

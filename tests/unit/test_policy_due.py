@@ -84,7 +84,6 @@ def test_an_unused_pair_is_kept_alive_at_five_sixths_of_its_refresh_tokens_life(
     assert keep_alive_at(a_pair(refresh_token_expires_at=stated_end)) == instant
 
 
-@pytest.mark.xfail(strict=True, reason="a stated end is believed however far away, and only a hint")
 def test_a_refresh_token_that_claims_to_live_for_ten_years_is_kept_alive_all_the_same():
     assert keep_alive_at(a_pair(refresh_token_expires_at=NOON + 3650 * DAY)) == KEEP_ALIVE
 

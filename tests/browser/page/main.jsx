@@ -57,6 +57,8 @@ let root;
 
 window.page = {
   heard: () => heard,
+  /** Whether the provider is done with its check on mount: only then does it hear of a refused call. */
+  ready: () => document.getElementById("provider")?.textContent === "signed in",
   given: () => given,
   /** Call the API as any part of the page would, through the provider's own client. */
   callMe: () =>
