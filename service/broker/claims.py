@@ -14,6 +14,7 @@ from service.broker.calls import Calls
 from service.broker.endings import Endings, Fenced, Refreshed, Run
 from service.broker.expiry import place_minted
 from service.broker.model import (
+    Claim,
     ClaimKind,
     Denial,
     Denied,
@@ -80,9 +81,9 @@ class Claims:
                 outcome = self._own(run, outcome)
                 return replace(run, progress=run.progress.after_presenting(outcome))
             case Force():
-                run = await self._in_time(run, ClaimKind.FORCE)
                 # From here on the current access token may die at any moment, also after a crash of ours.
                 await self._ports.cache.block(run.grant.key, run.grant.generation)
+                run = await self._in_time(run, ClaimKind.FORCE)
                 outcome = self._own(run, await provider.recover(run.grant.upstream_id))
                 return replace(run, progress=replace(run.progress, forced=outcome))
             case Check():
@@ -94,19 +95,27 @@ class Claims:
                 return replace(run, progress=replace(run.progress, checked=checked))
 
     async def _in_time(self, run: Run, kind: ClaimKind, after: timedelta = timedelta(0)) -> Run:
-        """Stamp the claim anew unless this is its first call and was claimed only just now."""
+        """Stamp the claim anew unless this is its first call and was claimed only just now.
+
+        Looked at once more after each stamp: a process that was stopped meanwhile must not send under
+        a claim that another may have retaken.
+        """
         if after:
             await asyncio.sleep(after.total_seconds())
+        anew = run.progress.presentations > 0 or kind is ClaimKind.FORCE
+        if anew:
+            await self._ports.budget.take(run.grant.key.client, _NEXT_CALL_WAITS_S)
+        while anew or self._late(run.claim):
+            claim = await self._ports.claims.restamp(run.claim, kind)
+            if claim is None:
+                raise Fenced
+            run, anew = replace(run, claim=claim), False
+        return run
+
+    def _late(self, claim: Claim) -> bool:
+        """Whether a call sent now might not be settled before the claim's deadline."""
         needs = self._terms.upstream_timeout + self._terms.database_timeout
-        late = self._ports.clock() + needs >= run.claim.deadline_at
-        first = run.progress.presentations == 0 and kind is ClaimKind.REFRESH
-        if first and not late:
-            return run
-        await self._ports.budget.take(run.grant.key.client, _NEXT_CALL_WAITS_S)
-        claim = await self._ports.claims.restamp(run.claim, kind)
-        if claim is None:
-            raise Fenced
-        return replace(run, claim=claim)
+        return self._ports.clock() + needs >= claim.deadline_at
 
     def _own(self, run: Run, outcome: RotationOutcome) -> RotationOutcome:
         """A pair of another upstream user is never stored: the outcome counts as unknown."""

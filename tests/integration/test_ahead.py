@@ -77,7 +77,7 @@ async def test_the_first_use_of_a_generation_moves_its_date_back(world):
 
 async def test_an_unused_pair_is_kept_alive_before_its_refresh_token_ends(world):
     anna = await world.user()
-    await world.later(days=303)
+    await world.later(days=299)
     assert (await world.sweep()).rotated == 0
     await world.later(days=2)
     assert (await world.sweep()).rotated == 1

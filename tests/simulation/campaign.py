@@ -1,0 +1,112 @@
+"""Many schedules in several processes, and what they come to in figures.
+
+A schedule depends on nothing but its seed: which process runs it, and when, changes nothing.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import time
+from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from service.broker.model import Denied, Rotated
+from tests.simulation.schedule import Schedule
+from tests.simulation.tables import Stored
+
+PROCESSES = 2
+_SEEDS_AT_ONCE = 50
+_SEEDS_A_COLLECTION = 25
+
+
+@dataclass
+class Tally:
+    """What a number of schedules came to; `findings` by seed."""
+
+    schedules: int = 0
+    figures: Counter = field(default_factory=Counter)
+    findings: dict = field(default_factory=dict)
+
+    def add(self, other):
+        self.schedules += other.schedules
+        self.figures += other.figures
+        self.findings |= other.findings
+
+    def count(self, seed, schedule, findings):
+        """Count one schedule that has run."""
+        self.schedules += 1
+        self.figures["steps"] += schedule.world.loop.steps
+        self.figures["calls"] += len(schedule.journal.calls)
+        self.figures["answers with a token"] += sum(
+            call.token() is not None for call in schedule.journal.calls
+        )
+        self.figures["pairs replaced"] += sum(
+            type(entry) is Stored and entry.before > 0 for entry in schedule.tables.log
+        )
+        for one in schedule.journal.exchanges:
+            self.figures[f"upstream {one.call}"] += 1
+            if one.call == "refresh" and isinstance(one.outcome, (Denied, Rotated)):
+                self.figures["refreshes answered"] += 1
+        for event in ("refresh.unknown", "refresh.fenced_out", "grant.recovered", "grant.distrusted"):
+            self.figures[event] += schedule.journal.counts[event]
+        self.figures["kills"] += sum(replica.started - 1 for replica in schedule.replicas)
+        self.figures["caches behind their row at rest"] += schedule.behind
+        self.figures["answers excused: Redis owed a block"] += schedule.excuses
+        if findings:
+            self.findings[seed] = findings
+
+
+def run_seeds(seeds, profile=None):
+    """Run these seeds one after the other and return their tally."""
+    tally = Tally()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        for seed in seeds:
+            schedule = Schedule(seed, profile)
+            findings = schedule.run()
+            tally.count(seed, schedule, findings)
+            schedule.forget()
+            if seed % _SEEDS_A_COLLECTION == 0:
+                gc.collect()
+    finally:
+        gc.unfreeze()
+        gc.enable()
+    return tally
+
+
+def run_campaign(first_seed, *, schedules=None, seconds=None, processes=PROCESSES):
+    """Run schedules from a seed on: so many, or for so many seconds; returns tally and seconds taken."""
+    started, tally, next_seed = time.monotonic(), Tally(), first_seed
+    last_seed = None if schedules is None else first_seed + schedules
+    ends_at = None if seconds is None else started + seconds
+    with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
+        running = set()
+        while True:
+            wanted = last_seed is None or next_seed < last_seed
+            in_time = ends_at is None or time.monotonic() < ends_at
+            while wanted and in_time and len(running) < 2 * processes:
+                end = next_seed + _SEEDS_AT_ONCE
+                end = end if last_seed is None else min(end, last_seed)
+                running.add(pool.submit(run_seeds, range(next_seed, end)))
+                next_seed, wanted = end, last_seed is None or end < last_seed
+            if not running:
+                return tally, time.monotonic() - started
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for one in done:
+                tally.add(one.result())
+
+
+def told(tally, seconds):
+    """Return the figures, and every finding with its seed, as lines."""
+    lines = [f"{tally.schedules} schedules in {seconds:.1f} s ({tally.schedules / seconds:.0f} a second)"]
+    lines += [f"  {name}: {count}" for name, count in sorted(tally.figures.items())]
+    for seed, findings in sorted(tally.findings.items()):
+        lines.append(f"seed {seed}, again with: python -m tests.simulation --replay {seed}")
+        lines += [f"  {text}" for text in findings[:5]]
+        lines += [f"  and {len(findings) - 5} more"] if len(findings) > 5 else []
+    lines.append(f"{len(tally.findings)} of {tally.schedules} schedules broke an invariant")
+    return lines
