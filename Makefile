@@ -43,8 +43,8 @@ format: $(READY)
 
 # The lock holds hashes for every platform and no index address; the installation above refuses anything else.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-		--no-emit-find-links --all-extras --upgrade -o requirements.lock pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--all-extras --upgrade -o requirements.lock pyproject.toml
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist
