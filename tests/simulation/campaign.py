@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import count, islice
 
 from service.broker.model import Denied, Rotated
 from tests.simulation.schedule import Schedule
@@ -19,6 +20,8 @@ from tests.simulation.tables import Stored
 PROCESSES = 2
 _SEEDS_AT_ONCE = 50
 _SEEDS_A_COLLECTION = 25
+_MOST_FINDINGS = 20
+_ENOUGH = 50
 
 
 @dataclass
@@ -55,7 +58,7 @@ class Tally:
         self.figures["caches behind their row at rest"] += schedule.behind
         self.figures["answers excused: Redis owed a block"] += schedule.excuses
         if findings:
-            self.findings[seed] = findings
+            self.findings[seed] = findings[:_MOST_FINDINGS]
 
 
 def run_seeds(seeds, profile=None):
@@ -79,25 +82,29 @@ def run_seeds(seeds, profile=None):
 
 
 def run_campaign(first_seed, *, schedules=None, seconds=None, processes=PROCESSES):
-    """Run schedules from a seed on: so many, or for so many seconds; returns tally and seconds taken."""
-    started, tally, next_seed = time.monotonic(), Tally(), first_seed
-    last_seed = None if schedules is None else first_seed + schedules
-    ends_at = None if seconds is None else started + seconds
+    """Run schedules from a seed on: so many, or for so many seconds; returns tally and seconds taken.
+
+    Ends early when so many of them have failed that more would tell nothing new.
+    """
+    started, tally, running = time.monotonic(), Tally(), set()
+    batches = _batches(first_seed, schedules)
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        running = set()
         while True:
-            wanted = last_seed is None or next_seed < last_seed
-            in_time = ends_at is None or time.monotonic() < ends_at
-            while wanted and in_time and len(running) < 2 * processes:
-                end = next_seed + _SEEDS_AT_ONCE
-                end = end if last_seed is None else min(end, last_seed)
-                running.add(pool.submit(run_seeds, range(next_seed, end)))
-                next_seed, wanted = end, last_seed is None or end < last_seed
+            in_time = seconds is None or time.monotonic() < started + seconds
+            wanted = 2 * processes - len(running) if in_time and len(tally.findings) < _ENOUGH else 0
+            running |= {pool.submit(run_seeds, batch) for batch in islice(batches, wanted)}
             if not running:
                 return tally, time.monotonic() - started
             done, running = wait(running, return_when=FIRST_COMPLETED)
             for one in done:
                 tally.add(one.result())
+
+
+def _batches(first_seed, schedules):
+    """Yield ranges of seeds, without end where no number of schedules is given."""
+    ends = count() if schedules is None else range(schedules)
+    while batch := list(islice(ends, _SEEDS_AT_ONCE)):
+        yield range(first_seed + batch[0], first_seed + batch[-1] + 1)
 
 
 def told(tally, seconds):

@@ -7,6 +7,7 @@ remembered.
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
@@ -125,7 +126,8 @@ class Replica:
         except BrokerError as error:
             outcome = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
-            outcome = error
+            self._world.say("fails: {}", "".join(traceback.format_exception(error)))
+            outcome = error.with_traceback(None)
         self._flush_later()
         if not answer.done():
             answer.set_result(outcome)
