@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from service.api.doors import ClientDoor, Doors
 from service.api.serve import INTERNAL, OBSERVE, PUBLIC, Address, bind, open_doors
+from service.broker.flights import TimeLeft
 from service.readiness import Readiness
 from service.settings import ConfigurationError, Problem
 from service.wiring import Broker, open_broker
@@ -35,8 +36,9 @@ async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | 
         telemetry.note("service.started", None, **where)
         await stop.wait()
         readiness.draining = True
+        left_s = TimeLeft(drain_s)
         left = await listeners.close()
-        left += await broker.drain(drain_s)
+        left += await broker.drain(left_s())
         telemetry.note("service.stopped", unfinished=left)
 
 

@@ -41,6 +41,7 @@ from service.broker.circuits import Circuits
 from service.broker.confirmations import Confirmations
 from service.broker.creation import Creation
 from service.broker.errors import BrokerError
+from service.broker.flights import TimeLeft
 from service.broker.grants import Grants
 from service.broker.policy import Terms
 from service.broker.ports import Ports
@@ -84,10 +85,9 @@ class Broker:
 
         Returns how many flights had not ended after `timeout_s` seconds.
         """
-        ends_at = asyncio.get_running_loop().time() + timeout_s
-        left = 0
+        left_s, left = TimeLeft(timeout_s), 0
         for room in (self.refresh, self.confirmations, self.creation):
-            left += await room.drain(max(0.0, ends_at - asyncio.get_running_loop().time()))
+            left += await room.drain(left_s())
         with suppress(BrokerError):
             await self.answers.uses.flush()
         return left

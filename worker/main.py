@@ -15,6 +15,7 @@ from arq import cron
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
+from service.broker.flights import TimeLeft
 from service.wiring import QUEUE_NAME, QUEUE_SERIALIZED_BY, Broker, open_broker, open_queue
 from worker.jobs import Jobs
 
@@ -59,8 +60,9 @@ async def work(
         runner = asyncio.create_task(_run(settings, jobs, observer, stop))
         await stop.wait()
         watched.draining = True
+        left_s = TimeLeft(settings.drain.total_seconds())
         await runner
-        left = await broker.drain(settings.drain.total_seconds())
+        left = await broker.drain(left_s())
         observer.note("worker.stopped", unfinished=left)
 
 

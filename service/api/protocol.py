@@ -65,6 +65,16 @@ class Connection(web.RequestHandler):
         self._stop_timer()
         super().connection_lost(exc)
 
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Let the request under way end, within `timeout` seconds; a connection without one closes at once.
+
+        aiohttp waits in vain for a connection that was accepted but does not listen yet, and waits its
+        time-out twice for a request that does not end.
+        """
+        if not (self._request_in_progress or self._messages):
+            self.force_close()
+        await super().shutdown(None if timeout is None else timeout / 2)
+
     def handle_error(
         self,
         request: web.BaseRequest,

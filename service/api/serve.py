@@ -24,10 +24,12 @@ from service.api.public import PublicDoor
 from service.api.routes import Route, Router
 from service.api.usecases import Readiness
 from service.api.waits import Waits
+from service.broker.flights import TimeLeft
 from service.broker.ports import Observer
 
 PUBLIC, INTERNAL, OBSERVE = "public", "internal", "observe"
 BACKLOG = 1024
+OBSERVE_CLOSES_S = 1.0
 
 
 class Address(Protocol):
@@ -69,7 +71,7 @@ class Listener:
         return cls(runner, host, port)
 
     async def close(self) -> None:
-        """Stop accepting, let the requests that are under way end, then close."""
+        """Stop accepting, let the requests that are under way end (for `drain_s` at most), then close."""
         await self.runner.cleanup()
 
 
@@ -82,10 +84,11 @@ class Listeners:
     open: dict[str, Listener] = field(default_factory=dict)
 
     async def close(self) -> int:
-        """Close all, the observing one last; returns how many pieces of work did not end in time."""
+        """Close all, the observing one last; returns how many pieces of work did not end in `drain_s`."""
+        left_s = TimeLeft(self.drain_s)
         watched = self.open.pop(OBSERVE, None)
         await asyncio.gather(*(listener.close() for listener in self.open.values()))
-        left = await self.waits.drain(self.drain_s)
+        left = await self.waits.drain(left_s())
         if watched is not None:
             await watched.close()
         return left
@@ -101,7 +104,8 @@ async def open_doors(doors: Doors, sockets: Mapping[str, socket.socket], *, drai
     }
     listeners = Listeners(waits, drain_s)
     for name, sock in sockets.items():
-        listeners.open[name] = await Listener.open(frames[name], sock, drain_s)
+        longest_s = OBSERVE_CLOSES_S if name == OBSERVE else drain_s
+        listeners.open[name] = await Listener.open(frames[name], sock, longest_s)
     return listeners
 
 
@@ -109,7 +113,7 @@ async def open_observation(
     readiness: Readiness, render_metrics: Callable[[], bytes], observer: Observer, sock: socket.socket
 ) -> Listener:
     """Open the observing listener alone, as the worker does."""
-    return await Listener.open(observe_frame(readiness, render_metrics, observer), sock, drain_s=1.0)
+    return await Listener.open(observe_frame(readiness, render_metrics, observer), sock, OBSERVE_CLOSES_S)
 
 
 def public_frame(doors: Doors) -> Frame:

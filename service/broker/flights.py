@@ -19,6 +19,17 @@ class _Flight(Generic[Result]):
     rank: int
 
 
+class TimeLeft:
+    """Counts down from the moment it is made: one time for all that has to end, so that no stage adds its own."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = asyncio.get_running_loop().time() + seconds
+
+    def __call__(self) -> float:
+        """Return the seconds left, never less than 0."""
+        return max(0.0, self._ends_at - asyncio.get_running_loop().time())
+
+
 class Flights(Generic[Result]):
     """Runs at most one task a key, detached from whoever asked for it."""
 
@@ -51,10 +62,9 @@ class Flights(Generic[Result]):
 
     async def drain(self, timeout_s: float) -> int:
         """Wait until nothing flies; returns how many were still running after `timeout_s` seconds."""
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + timeout_s
-        while self._tasks and loop.time() < ends_at:
-            await asyncio.wait(set(self._tasks), timeout=ends_at - loop.time())
+        left_s = TimeLeft(timeout_s)
+        while self._tasks and left_s() > 0:
+            await asyncio.wait(set(self._tasks), timeout=left_s())
         return len(self._tasks)
 
     def _ended(self, key: Hashable, task: asyncio.Task[Result]) -> None:

@@ -191,8 +191,8 @@ class _Anywhere:
 
 
 @asynccontextmanager
-async def open_house(*, answers=None, users=None, ready=None, **settings):
-    """Open the three listeners; `settings` are fields of Doors."""
+async def open_house(*, answers=None, users=None, ready=None, drain_s=5, **settings):
+    """Open the three listeners, which take `drain_s` to close at most; `settings` are fields of Doors."""
     house = House(answers or AnswersScript(), users or UsersScript(), Notes(), ready or Ready(), None, None)
     defaults = {
         "clients": [ClientDoor("acme", frozenset({ORIGIN}), email_suffix=26)],
@@ -207,7 +207,7 @@ async def open_house(*, answers=None, users=None, ready=None, **settings):
         **(defaults | settings),
     )
     sockets = {name: bind(_Anywhere()) for name in ("public", "internal", "observe")}
-    house.listeners = await open_doors(doors, sockets, drain_s=5)
+    house.listeners = await open_doors(doors, sockets, drain_s=drain_s)
     async with aiohttp.ClientSession() as house.session:
         try:
             yield house

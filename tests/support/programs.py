@@ -7,6 +7,8 @@ import signal
 import sys
 from contextlib import asynccontextmanager, suppress
 
+import pytest
+
 START_WITHIN_S = 30
 END_WITHIN_S = 20
 
@@ -29,7 +31,7 @@ class Program:
                 await self._heard.wait_for(lambda: self.of(event) or self._reading.done())
         except TimeoutError:
             pass
-        assert self.of(event), f"{self.name} never said {event}, but: {self.stray or self.lines[-5:]}"
+        assert self.of(event), f"{self.name} never said {event}, but: {self.last_lines()}"
         return self.of(event)[0]
 
     def of(self, event):
@@ -43,9 +45,15 @@ class Program:
         try:
             async with asyncio.timeout(within_s):
                 await self.process.wait()
+        except TimeoutError:
+            pytest.fail(f"{self.name} did not end within {within_s} s; its last lines: {self.last_lines()}")
         finally:
             await self.kill()
         return self.process.returncode
+
+    def last_lines(self):
+        """What it wrote last, for who reads why a test failed."""
+        return [*self.lines[-5:], *self.stray[-5:]]
 
     async def kill(self):
         """Kill the child, if it is still there."""
@@ -80,6 +88,6 @@ async def token_broker(command, environment):
     try:
         yield program
         code = await program.end()
-        assert code == 0, f"token-broker {command} ended with {code}: {program.stray or program.lines[-5:]}"
+        assert code == 0, f"token-broker {command} ended with {code}: {program.last_lines()}"
     finally:
         await program.kill()

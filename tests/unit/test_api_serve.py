@@ -1,6 +1,7 @@
 """Opening and closing the listeners: who is let out, and what is waited for."""
 
 import asyncio
+from unittest.mock import Mock
 
 import aiohttp
 import pytest
@@ -62,9 +63,35 @@ async def test_work_that_nobody_waits_for_is_waited_for_at_the_end():
 
 async def test_work_that_does_not_end_is_counted():
     users = UsersScript(revoke=asyncio.Event(), revoke_after=user())
-    async with open_house(users=users, answer_timeout_s=0.05) as house:
+    async with open_house(users=users, answer_timeout_s=0.05, drain_s=0.05) as house:
         async with house.call("POST", "/v1/users/u-1/revoke"):
             pass
-        house.listeners.drain_s = 0.05
         assert await house.listeners.close() == 1
+        users.results["revoke"].set()
+
+
+async def test_a_connection_that_was_only_just_accepted_is_not_waited_for():
+    async with open_house() as house:
+        runner = house.listeners.open["public"].runner
+        connection = runner.server()
+        connection.connection_made(Mock(asyncio.Transport))  # it has not begun to listen when closing begins
+
+        async with asyncio.timeout(2):
+            await house.listeners.close()
+
+
+async def test_closing_ends_in_time_whatever_does_not_end():
+    answers = AnswersScript(for_browser=asyncio.Event(), for_browser_after=current_token())
+    users = UsersScript(revoke=asyncio.Event(), revoke_after=user())
+    async with open_house(answers=answers, users=users, answer_timeout_s=0.05, drain_s=0.5) as house:
+        async with house.call("POST", "/v1/users/u-1/revoke"):
+            pass
+        asking = asyncio.create_task(read_of(house.refresh()))
+        await answers.called.wait()
+
+        began = asyncio.get_running_loop().time()
+        assert await house.listeners.close() == 1
+        assert asyncio.get_running_loop().time() - began < 2 * 0.5
+
+        asking.cancel()
         users.results["revoke"].set()
