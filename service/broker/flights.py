@@ -20,7 +20,7 @@ class _Flight(Generic[Result]):
 
 
 class TimeLeft:
-    """Counts down from the moment it is made: one time for all that has to end, so that no stage adds its own."""
+    """Counts down from when it is made: one time for all that has to end, so that no stage adds its own."""
 
     def __init__(self, seconds: float) -> None:
         self._ends_at = asyncio.get_running_loop().time() + seconds
