@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from service.broker.calls import Calls
 from service.broker.endings import Endings, Fenced, Refreshed, Run
 from service.broker.expiry import place_minted
 from service.broker.model import (
+    HELD_BACK,
     Claim,
     ClaimKind,
     Denial,
@@ -77,15 +79,20 @@ class Claims:
         match step:
             case Present(after):
                 run = await self._in_time(run, ClaimKind.REFRESH, after)
-                outcome = await provider.refresh(run.grant.pair.refresh_token)
-                outcome = self._own(run, outcome)
-                return replace(run, progress=run.progress.after_presenting(outcome))
+                may_send = partial(self._in_hand, run.claim)
+                outcome = await provider.refresh(run.grant.pair.refresh_token, may_send=may_send)
+                if outcome == HELD_BACK:
+                    return run
+                return replace(run, progress=run.progress.after_presenting(self._own(run, outcome)))
             case Force():
                 # From here on the current access token may die at any moment, also after a crash of ours.
                 await self._ports.cache.block(run.grant.key, run.grant.generation)
                 run = await self._in_time(run, ClaimKind.FORCE)
-                outcome = self._own(run, await provider.recover(run.grant.upstream_id))
-                return replace(run, progress=replace(run.progress, forced=outcome))
+                may_send = partial(self._in_hand, run.claim)
+                outcome = await provider.recover(run.grant.upstream_id, may_send=may_send)
+                if outcome == HELD_BACK:
+                    return run
+                return replace(run, progress=replace(run.progress, forced=self._own(run, outcome)))
             case Check():
                 checked = await provider.check(run.grant.pair.access_token)
                 if isinstance(checked, Denied) and checked.code is Denial.TOKEN_REFUSED:
@@ -97,25 +104,25 @@ class Claims:
     async def _in_time(self, run: Run, kind: ClaimKind, after: timedelta = timedelta(0)) -> Run:
         """Stamp the claim anew unless this is its first call and was claimed only just now.
 
-        Looked at once more after each stamp: a process that was stopped meanwhile must not send under
-        a claim that another may have retaken.
+        Looked at once more after each stamp, and by `may_send` when the call's first byte is about to leave:
+        a process that was stopped meanwhile must not send under a claim that another may have retaken.
         """
         if after:
             await asyncio.sleep(after.total_seconds())
         anew = run.progress.presentations > 0 or kind is ClaimKind.FORCE
         if anew:
             await self._ports.budget.take(run.grant.key.client, _NEXT_CALL_WAITS_S)
-        while anew or self._late(run.claim):
+        while anew or not self._in_hand(run.claim):
             claim = await self._ports.claims.restamp(run.claim, kind)
             if claim is None:
                 raise Fenced
             run, anew = replace(run, claim=claim), False
         return run
 
-    def _late(self, claim: Claim) -> bool:
-        """Whether a call sent now might not be settled before the claim's deadline."""
+    def _in_hand(self, claim: Claim) -> bool:
+        """Whether a call sent now can be settled before the claim's deadline."""
         needs = self._terms.upstream_timeout + self._terms.database_timeout
-        return self._ports.clock() + needs >= claim.deadline_at
+        return self._ports.clock() + needs < claim.deadline_at
 
     def _own(self, run: Run, outcome: RotationOutcome) -> RotationOutcome:
         """A pair of another upstream user is never stored: the outcome counts as unknown."""

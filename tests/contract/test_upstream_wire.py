@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver
 
-from service.adapters.upstream.exchange import Answer, Lost, NotSent, Request
+from service.adapters.upstream.exchange import Answer, Lost, NotSent, Request, Withheld
 from service.adapters.upstream.wire import Wire, open_session
 from tests.support.raw_peer import REFRESH, hang_up, http, reset, running, says, send, silence
 
@@ -64,6 +64,31 @@ async def test_a_closed_session_is_not_sent():
     async with open_session() as session:
         wire = Wire(session, "http://127.0.0.1:1", 5)
     assert await wire.send(REFRESH) == NotSent("RuntimeError")
+
+
+# --- Withheld ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("body", [None, {"refreshToken": "one-time"}], ids=["no body", "a body"])
+async def test_what_may_not_be_sent_when_its_first_byte_would_leave_is_withheld(body):
+    async with running(says(http(b"{}"))) as peer:
+        outcome = await send(peer.url, Request("POST", "/x", body=body, may_send=lambda: False))
+        assert outcome == Withheld()
+    assert peer.requests == []
+
+
+async def test_who_may_send_is_asked_again_when_the_headers_meet_the_body():
+    answers = iter([True, False])
+    async with running(says(http(b"{}"))) as peer:
+        request = Request("POST", "/x", body={"refreshToken": "one-time"}, may_send=lambda: next(answers))
+        assert await send(peer.url, request) == Withheld()
+    assert peer.requests == []
+
+
+async def test_what_may_be_sent_is_sent():
+    async with running(says(http(b"{}"))) as peer:
+        outcome = await send(peer.url, Request("POST", "/x", body={}, may_send=lambda: True))
+    assert outcome == Answer(200, {})
 
 
 # --- Lost -------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Claims: one presentation at a time, whoever dies, stops or leaves in the middle of it."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -30,6 +31,49 @@ def kill_flights(broker):
     """What a process's death does to its flights."""
     for task in broker.refresh._flights._tasks:
         task.cancel()
+
+
+class OnItsWay:
+    """The wire of a process that is stopped between its last look at the claim and its first byte."""
+
+    def __init__(self, broker):
+        provider = broker.answers._ports.providers["default"]
+        self._wire, provider._wire = provider._wire, self
+        self._broker = broker
+        self.stopped, self._going_on = asyncio.Event(), asyncio.Event()
+
+    async def send(self, request):
+        self.stopped.set()
+        await self._going_on.wait()
+        return await self._wire.send(request)
+
+    def go_on(self):
+        """Let the process go on: for it, the time it was stopped has passed too."""
+        self._broker.clock._then += timedelta(seconds=A_CLAIM_S)
+        self._going_on.set()
+
+
+async def test_a_holder_that_was_stopped_on_its_way_sends_nothing_under_a_claim_it_has_lost(pair_of_brokers):
+    world = pair_of_brokers
+    anna, token = await expired_user(world)
+    way = OnItsWay(world.brokers[0])
+    overtaken = asyncio.create_task(world.browser(token, world.brokers[0]))
+    await way.stopped.wait()
+    await world.later(seconds=A_CLAIM_S)
+    current = await world.browser(token, world.brokers[1])
+    way.go_on()
+    assert await overtaken == current
+    assert anna.calls() == ["refresh"]
+
+
+async def test_a_holder_that_was_stopped_on_its_way_and_not_overtaken_stamps_its_claim_and_sends(world):
+    anna, token = await expired_user(world)
+    way = OnItsWay(world.broker)
+    asking = asyncio.create_task(world.browser(token))
+    await way.stopped.wait()
+    way.go_on()
+    assert world.sandbox.is_live(await asking)
+    assert anna.calls() == ["refresh"]
 
 
 async def test_a_holder_that_died_before_its_call_costs_one_claim_and_no_force(world):

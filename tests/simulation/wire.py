@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from service.broker.model import Denial, Denied, MintedPair, Rotated, Stated, Unavailable, Unknown
+from service.broker.model import HELD_BACK, Denial, Denied, MintedPair, Rotated, Stated, Unavailable, Unknown
 from tests.simulation.profile import UPSTREAM_TIMEOUT_S
 from tests.simulation.world import _wake
 
 ROTATING = frozenset({"refresh", "recover"})
 _READS = frozenset({"check", "probe", "find", "read"})
 _SENDING_WEIGHS = 4
+_CONNECTING_S = 0.05
 
 
 @dataclass(slots=True)
@@ -42,11 +43,11 @@ class Wire:
         self._owner = owner
         self._process = process
 
-    async def refresh(self, refresh_token):
-        return await self._call("refresh", refresh_token, self._upstream.refresh)
+    async def refresh(self, refresh_token, *, may_send=None):
+        return await self._rotate("refresh", refresh_token, self._upstream.refresh, may_send)
 
-    async def recover(self, upstream_id):
-        return await self._call("recover", upstream_id, self._upstream.recover)
+    async def recover(self, upstream_id, *, may_send=None):
+        return await self._rotate("recover", upstream_id, self._upstream.recover, may_send)
 
     async def check(self, access_token):
         return await self._call("check", access_token, self._upstream.check)
@@ -68,6 +69,16 @@ class Wire:
 
     async def delete_user(self, upstream_id):
         return await self._call("delete", upstream_id, self._upstream.delete)
+
+    async def _rotate(self, call, shown, carry_out, may_send):
+        """Connect, during which the process may be stopped, ask once more, and send."""
+        self._world.strike(_SENDING_WEIGHS)
+        await self._world.spend(self._world.between(0.0, _CONNECTING_S))
+        await self._world.alive()
+        if may_send is not None and not may_send():
+            self._world.say("keeps back {} {}", call, shown)
+            return HELD_BACK
+        return await self._call(call, shown, carry_out)
 
     async def _call(self, call, shown, carry_out):
         world = self._world

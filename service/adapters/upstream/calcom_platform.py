@@ -36,7 +36,7 @@ from service.broker.model import (
     RotationOutcome,
     Stated,
 )
-from service.broker.ports import Observer
+from service.broker.ports import MaySend, Observer
 
 T = TypeVar("T")
 Body = Mapping[str, object]
@@ -84,16 +84,15 @@ class CalcomPlatform:
         self._users = f"/oauth-clients/{client_id}/users"
         self._check = f"/provider/{client_id}/access-token"
 
-    async def refresh(self, refresh_token: str) -> RotationOutcome:
+    async def refresh(self, refresh_token: str, *, may_send: MaySend | None = None) -> RotationOutcome:
         """Present the one-time refresh token."""
-        body = {"refreshToken": refresh_token}
-        return await self._as_client(
-            Call.REFRESH, "POST", f"/oauth/{self._client_id}/refresh", _rotated, body=body
-        )
+        body, path = {"refreshToken": refresh_token}, f"/oauth/{self._client_id}/refresh"
+        return await self._as_client(Call.REFRESH, "POST", path, _rotated, body=body, may_send=may_send)
 
-    async def recover(self, upstream_id: str) -> RotationOutcome:
+    async def recover(self, upstream_id: str, *, may_send: MaySend | None = None) -> RotationOutcome:
         """Force-refresh: upstream deletes every token of the user and issues a new pair."""
-        return await self._of_user(Call.RECOVER, "POST", upstream_id, _rotated, tail="/force-refresh")
+        tail = "/force-refresh"
+        return await self._of_user(Call.RECOVER, "POST", upstream_id, _rotated, tail=tail, may_send=may_send)
 
     async def check(self, access_token: str) -> CheckOutcome:
         """Ask whether upstream accepts this very access token."""
@@ -170,10 +169,12 @@ class CalcomPlatform:
         *,
         tail: str = "",
         body: Body | None = None,
+        may_send: MaySend | None = None,
     ) -> T | Refusal:
         if not decode.USABLE_ID.fullmatch(upstream_id):
             return Denied(Denial.INVALID, "calUserId")
-        return await self._as_client(call, method, f"{self._users}/{upstream_id}{tail}", read, body=body)
+        path = f"{self._users}/{upstream_id}{tail}"
+        return await self._as_client(call, method, path, read, body=body, may_send=may_send)
 
     async def _as_client(
         self,
@@ -184,13 +185,14 @@ class CalcomPlatform:
         *,
         query: str = "",
         body: Body | None = None,
+        may_send: MaySend | None = None,
     ) -> T | Refusal:
         secret = self._secret()
         if not _SECRET.fullmatch(secret):
             return Denied(Denial.CLIENT_FAULT, "the client secret is empty or cannot be sent in a header")
         # The id decides whose count the call is against; the id in the path does not.
         headers = {"x-cal-secret-key": secret, "x-cal-client-id": self._client_id}
-        return await self._call(call, Request(method, path, headers, query, body), read)
+        return await self._call(call, Request(method, path, headers, query, body, may_send), read)
 
     async def _call(self, call: Call, request: Request, read: Callable[[Body], T | None]) -> T | Refusal:
         began_s = time.monotonic()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
-from service.adapters.upstream.exchange import Answer, Exchange, Lost, NotSent
-from service.broker.model import Denial, Denied, Unavailable, Unknown
+from service.adapters.upstream.exchange import Answer, Exchange, Lost, NotSent, Withheld
+from service.broker.model import HELD_BACK, Denial, Denied, Unavailable, Unknown
 
 T = TypeVar("T")
 Refusal = Denied | Unavailable | Unknown
@@ -141,6 +141,8 @@ def judge(call: Call, exchange: Exchange, decode: Callable[[Mapping[str, object]
     match exchange:
         case NotSent(reason):
             return Unavailable(f"not sent: {reason}")
+        case Withheld():
+            return HELD_BACK
         case Lost(reason):
             return _no_answer(call, f"answer lost: {reason}")
         case Answer():

@@ -5,19 +5,23 @@ Headers, queries and bodies carry secrets, tokens and addresses, so none of them
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: `path` follows the base URL; `path` and `query` are percent-encoded already."""
+    """One call: `path` follows the base URL; `path` and `query` are percent-encoded already.
+
+    `may_send` is asked when the first byte is about to leave.
+    """
 
     method: str
     path: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: str = field(default="", repr=False)
     body: Mapping[str, object] | None = field(default=None, repr=False)
+    may_send: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,15 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Withheld:
+    """Not a byte of the request was written, because `may_send` said no."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The request may have been written, in part or in full, and no complete answer came."""
 
     reason: str
 
 
-Exchange = Answer | NotSent | Lost
+Exchange = Answer | NotSent | Withheld | Lost

@@ -3,13 +3,14 @@
 Must never log, follow a redirect, read the environment, or raise for what the other side does. Decides
 NotSent or Lost by aiohttp's trace of the request's headers, which fires before their first byte is
 handed to the socket: a time-out while connecting is NotSent, the same time-out a moment later is Lost.
+The same moment is the last at which a caller's `may_send` can keep a request back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from service.adapters.upstream.exchange import Answer, Exchange, Lost, NotSent, Request
+from service.adapters.upstream.exchange import Answer, Exchange, Lost, NotSent, Request, Withheld
 
 MOST_BYTES = 64 * 1024
 MOST_CONNECT_S = 3.0
@@ -33,23 +34,36 @@ class SentOnce(aiohttp.ClientError):
     """The connection broke. Says so in a type that aiohttp does not answer by sending again."""
 
 
+class KeptBack(aiohttp.ClientError):
+    """The request's own caller no longer wants it sent."""
+
+
 @dataclass(slots=True)
 class _Sending:
-    """Whether the headers of one request were about to be handed to the socket."""
+    """Whether bytes of one request were about to be handed to the socket, or were kept back."""
 
+    may_send: Callable[[], bool] | None = None
     begun: bool = False
+    kept_back: bool = False
+
+    def begin(self) -> None:
+        """Note that bytes go out now; raises KeptBack when they may not."""
+        if self.may_send is not None and not self.may_send():
+            self.begun, self.kept_back = False, True
+            raise KeptBack
+        self.begun = True
 
 
-async def _mark_begun(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _: aiohttp.TraceRequestHeadersSentParams
-) -> None:
+async def _begin(_session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
     if isinstance(context.trace_request_ctx, _Sending):
-        context.trace_request_ctx.begun = True
+        context.trace_request_ctx.begin()
 
 
 def _sending_trace() -> aiohttp.TraceConfig:
+    """Ask at the headers, and again at the body: aiohttp keeps the headers until it has the body's bytes."""
     trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_mark_begun)
+    trace.on_request_headers_sent.append(_begin)
+    trace.on_request_chunk_sent.append(_begin)
     return trace
 
 
@@ -91,12 +105,14 @@ class Wire:
 
     async def send(self, request: Request) -> Exchange:
         """Send the request at most once and return what came of it; raises nothing but cancellation."""
-        sending = _Sending()
+        sending = _Sending(request.may_send)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._exchange(request, sending)
         except _FAILURES as error:
             reason = _named(error)
+        if sending.kept_back:
+            return Withheld()
         return Lost(reason) if sending.begun else NotSent(reason)
 
     async def _exchange(self, request: Request, sending: _Sending) -> Answer:

@@ -19,6 +19,7 @@ from service.broker.model.grant import (
     UserKey,
 )
 from service.broker.model.outcome import (
+    HELD_BACK,
     ChangeOutcome,
     CheckOutcome,
     Confirmed,
@@ -46,6 +47,7 @@ from service.broker.model.user import (
 )
 
 __all__ = [
+    "HELD_BACK",
     "Binding",
     "ChangeOutcome",
     "CheckOutcome",

@@ -75,6 +75,9 @@ class Unknown:
     reason: str
 
 
+HELD_BACK = Unavailable("held back")
+"""Nothing was sent: who asked for the call no longer wanted it when its first byte was about to leave."""
+
 RotationOutcome = Rotated | Denied | Unavailable | Unknown
 CheckOutcome = Confirmed | Denied | Unavailable | Unknown
 

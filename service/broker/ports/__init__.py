@@ -4,6 +4,7 @@ from service.broker.ports.all import (
     Ports,
 )
 from service.broker.ports.provider import (
+    MaySend,
     Provider,
 )
 from service.broker.ports.stores import (
@@ -45,6 +46,7 @@ __all__ = [
     "GrantStore",
     "LeaseState",
     "Leases",
+    "MaySend",
     "NewGrant",
     "Observer",
     "Ports",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from service.broker.model import (
@@ -15,6 +16,9 @@ from service.broker.model import (
     Stated,
 )
 
+MaySend = Callable[[], bool]
+"""Asked when the first byte is about to leave: the process may have been stopped since it decided to call."""
+
 
 class Provider(Protocol):
     """One OAuth client's upstream. Answers are values; no method raises for what upstream says or does."""
@@ -22,10 +26,10 @@ class Provider(Protocol):
     recovers: bool
     """Whether `recover` exists upstream: a pair can be had without the old refresh token."""
 
-    async def refresh(self, refresh_token: str) -> RotationOutcome:
-        """Present the one-time refresh token."""
+    async def refresh(self, refresh_token: str, *, may_send: MaySend | None = None) -> RotationOutcome:
+        """Present the one-time refresh token; HELD_BACK, and nothing sent, when `may_send` says no."""
 
-    async def recover(self, upstream_id: str) -> RotationOutcome:
+    async def recover(self, upstream_id: str, *, may_send: MaySend | None = None) -> RotationOutcome:
         """Have every token of the user replaced, without the refresh token (a force-refresh)."""
 
     async def check(self, access_token: str) -> CheckOutcome:
