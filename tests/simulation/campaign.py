@@ -87,12 +87,12 @@ def run_campaign(first_seed, *, schedules=None, seconds=None, processes=PROCESSE
     Ends early when so many of them have failed that more would tell nothing new.
     """
     started, tally, running = time.monotonic(), Tally(), set()
-    batches = _batches(first_seed, schedules)
+    waiting = batches(first_seed, schedules)
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         while True:
             in_time = seconds is None or time.monotonic() < started + seconds
             wanted = 2 * processes - len(running) if in_time and len(tally.findings) < _ENOUGH else 0
-            running |= {pool.submit(run_seeds, batch) for batch in islice(batches, wanted)}
+            running |= {pool.submit(run_seeds, batch) for batch in islice(waiting, wanted)}
             if not running:
                 return tally, time.monotonic() - started
             done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -100,9 +100,9 @@ def run_campaign(first_seed, *, schedules=None, seconds=None, processes=PROCESSE
                 tally.add(one.result())
 
 
-def _batches(first_seed, schedules):
-    """Yield ranges of seeds, without end where no number of schedules is given."""
-    ends = count() if schedules is None else range(schedules)
+def batches(first_seed, schedules):
+    """Yield ranges of seeds from the first on, without end where no number of schedules is given."""
+    ends = count() if schedules is None else iter(range(schedules))
     while batch := list(islice(ends, _SEEDS_AT_ONCE)):
         yield range(first_seed + batch[0], first_seed + batch[-1] + 1)
 

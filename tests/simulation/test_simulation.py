@@ -6,11 +6,12 @@ SIMULATION_SCHEDULES runs so many instead of SIMULATION_SECONDS' worth; SIMULATI
 import os
 import subprocess
 import sys
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.campaign import run_campaign, told
+from tests.simulation.campaign import batches, run_campaign, told
 from tests.simulation.controls import CONTROLS
 from tests.simulation.schedule import Schedule
 
@@ -35,6 +36,11 @@ def test_no_schedule_breaks_an_invariant(capsys):
         print(f"\nsimulation: {lines[0]}, {lines[-1]}")  # noqa: T201 - how many there were is the result
     assert tally.findings == {}, "\n".join(lines)
     assert tally.schedules > 0
+
+
+def test_a_campaign_of_so_many_schedules_runs_each_seed_once_and_ends():
+    handed_out = [seed for batch in islice(batches(7, 120), 10) for seed in batch]
+    assert handed_out == list(range(7, 127))
 
 
 @pytest.mark.parametrize("mechanism", CONTROLS)
