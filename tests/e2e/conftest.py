@@ -6,9 +6,9 @@ from sandbox.embedded import folder
 from tests.e2e.runs import Run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_run():
-    """A run that many tests read from and none ends."""
+    """A run that a module's tests read from and none ends; what one module has broken is no other's concern."""
     with folder() as place:
         run = Run(place, "--lifetime", "60s")
         try:
