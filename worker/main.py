@@ -32,6 +32,7 @@ _TICKS_A_LIFETIME = 360
 _AGAIN_S = 1.0
 _AGAIN_AT_MOST_S = 10.0
 _JOB_TIMEOUT_S = 300
+_CANCEL_AGAIN_S = 0.5
 
 
 def tick_s(lifetime: timedelta) -> int:
@@ -90,9 +91,12 @@ async def _end(worker: Worker, main: asyncio.Task[None], drain_s: float) -> Base
     failed = main.exception() if main.done() and not main.cancelled() else None
     if worker.tasks:
         await asyncio.wait(set(worker.tasks.values()), timeout=drain_s)
-    main.cancel()
+    while not main.done():
+        # A read that is answered at this very instant swallows the cancellation, and arq polls on for ever.
+        main.cancel()
+        await asyncio.wait({main}, timeout=_CANCEL_AGAIN_S)
     with suppress(asyncio.CancelledError, RedisError, OSError):
-        await main
+        main.result()
     with suppress(asyncio.CancelledError, RedisError, OSError):
         await worker.close()
     return failed
