@@ -41,7 +41,7 @@ from service.broker.circuits import Circuits
 from service.broker.confirmations import Confirmations
 from service.broker.creation import Creation
 from service.broker.errors import BrokerError
-from service.broker.flights import TimeLeft
+from service.broker.flights import TimeLeft, end_task
 from service.broker.grants import Grants
 from service.broker.policy import Terms
 from service.broker.ports import Ports
@@ -232,18 +232,16 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),
     ):
-        task = asyncio.create_task(_every(every_s, run))
-        stack.push_async_callback(_stop, task)
+        stack.push_async_callback(end_task, asyncio.create_task(_every(every_s, run, observer)))
 
 
-async def _every(seconds: float, run: Callable[[], Awaitable[object]]) -> None:
+async def _every(seconds: float, run: Callable[[], Awaitable[object]], observer: Observer) -> None:
+    """Run it again and again; what nobody foresaw is noted, and the next time may be better."""
     while True:
         await asyncio.sleep(seconds)
-        with suppress(BrokerError):
+        try:
             await run()
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+        except BrokerError:
+            continue
+        except Exception as error:  # noqa: BLE001 - to end here would be for the life of the process
+            observer.note("background.failed", error=type(error).__name__)

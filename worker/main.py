@@ -15,7 +15,7 @@ from arq import cron
 from arq.worker import Worker
 from redis.exceptions import RedisError
 
-from service.broker.flights import TimeLeft
+from service.broker.flights import TimeLeft, end_task
 from service.wiring import QUEUE_NAME, QUEUE_SERIALIZED_BY, Broker, open_broker, open_queue
 from worker.jobs import Jobs
 
@@ -32,7 +32,6 @@ _TICKS_A_LIFETIME = 360
 _AGAIN_S = 1.0
 _AGAIN_AT_MOST_S = 10.0
 _JOB_TIMEOUT_S = 300
-_CANCEL_AGAIN_S = 0.5
 
 
 def tick_s(lifetime: timedelta) -> int:
@@ -91,10 +90,7 @@ async def _end(worker: Worker, main: asyncio.Task[None], drain_s: float) -> Base
     failed = main.exception() if main.done() and not main.cancelled() else None
     if worker.tasks:
         await asyncio.wait(set(worker.tasks.values()), timeout=drain_s)
-    while not main.done():
-        # A read that is answered at this very instant swallows the cancellation, and arq polls on for ever.
-        main.cancel()
-        await asyncio.wait({main}, timeout=_CANCEL_AGAIN_S)
+    await end_task(main)
     with suppress(asyncio.CancelledError, RedisError, OSError):
         main.result()
     with suppress(asyncio.CancelledError, RedisError, OSError):

@@ -24,6 +24,7 @@ from service.broker.ports import Roll
 _CHANNEL = "tb:wake"
 _PONG_S = 1.0
 _AGAIN_S = 0.1
+_CANCEL_AGAIN_S = 0.5
 _AGAIN_AT_MOST_S = 5.0
 
 
@@ -87,8 +88,9 @@ class RedisWakeups:
     async def aclose(self) -> None:
         """Stop listening; who still waits does so to its time-out."""
         if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.wait({self._listener})
+            while not self._listener.done():  # an answer at that very instant can make it miss its end once
+                self._listener.cancel()
+                await asyncio.wait({self._listener}, timeout=_CANCEL_AGAIN_S)
 
     async def notify(self, key: UserKey, generation: int) -> None:
         """Say that `generation` is current now."""

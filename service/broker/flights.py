@@ -82,6 +82,13 @@ async def _after(running: _Flight[Result] | None, run: Callable[[], Coroutine[An
     return await run()
 
 
+async def end_task(task: asyncio.Task[Any], *, again_s: float = 0.5) -> None:
+    """Cancel a task until it has ended; a wait that is answered at that very instant can miss it once."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=again_s)
+
+
 async def join(task: asyncio.Task[Result]) -> Result:
     """Wait for a flight without being able to stop it."""
     return await asyncio.shield(task)

@@ -238,6 +238,7 @@ RULES: dict[str, Rule] = {
     "gauges": Rule(NEVER, _gauges),
     "lease.lost": Rule(WARNING),
     "request.failed": Rule(ERROR),
+    "background.failed": Rule(ERROR),
     "request.work_failed": Rule(ERROR),
     "secret.kept": Rule(WARNING),
     "settings.warning": Rule(WARNING),

@@ -8,7 +8,7 @@ from tests.e2e.runs import Run
 
 @pytest.fixture(scope="module")
 def shared_run():
-    """A run that a module's tests read from and none ends; what one module has broken is no other's concern."""
+    """A run of this module's own that its tests read from and none ends."""
     with folder() as place:
         run = Run(place, "--lifetime", "60s")
         try:
