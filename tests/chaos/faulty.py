@@ -1,8 +1,10 @@
 """A real service or worker process with faults around its ports: `python -m tests.chaos.faulty serve|work`.
 
 CHAOS holds a JSON object: `blows` (see points.Blow), `without` (see wrapped.Without), `clock_off_s` (how far
-this process's wall clock is off). Without CHAOS it is `token-broker` itself. The product ships no switch:
-what is wrapped here are the ports that its wiring has made.
+this process's wall clock is off), `own_ticks` (a worker that shares its ticks with no other), `rests` (a
+folder: the worker does nothing ahead of time for a client before the folder holds a file of its name).
+Without CHAOS it is `token-broker` itself. The product ships no switch: what is wrapped here are the ports
+that its wiring has made.
 """
 
 from __future__ import annotations
@@ -11,54 +13,49 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
-
-import aiohttp
+from urllib.parse import urlsplit
 
 import service.cli
+import worker.main
 from service import wiring
-from service.adapters.upstream import wire
+from tests.chaos.held import holding
 from tests.chaos.points import Points
-from tests.chaos.wrapped import Without, pointed, weakened
-
-_SENT = {"/refresh": "after_send", "/force-refresh": "force_sent"}
+from tests.chaos.wrapped import RestingBudget, Without, pointed, weakened
 
 
 def main():
     chaos = json.loads(os.environ.pop("CHAOS", "{}"))
     if off_s := chaos.get("clock_off_s"):
         put_the_clock_off(off_s)
+    if chaos.get("own_ticks"):
+        tick_alone()
+    wrap_the_ports(chaos)
+    return service.cli.main(sys.argv[1:])
+
+
+def wrap_the_ports(chaos):
+    """Put what was asked for around the ports that wiring makes."""
     points, without = Points(chaos.get("blows", ())), Without(**chaos.get("without", {}))
-    point_the_wire(points)
+    upstream = urlsplit(os.environ.get("CAL_API_URL", ""))
+    held = holding(f"{upstream.scheme}://{upstream.netloc}")
     make = wiring._ports
 
     async def ports(settings, observer, stack, database, clock, redis):
         made = await make(settings, observer, stack, database, clock, redis)
-        return pointed(weakened(made, without, database), points)
+        if rests := chaos.get("rests"):
+            made = replace(made, budget=RestingBudget(made.budget, rests))
+        return pointed(weakened(made, without, database), points, held)
 
     wiring._ports = ports
-    return service.cli.main(sys.argv[1:])
 
 
-def point_the_wire(points):
-    """Have a point between a request's last byte and its answer."""
-
-    async def sent(_session, context, params):
-        for tail, at in _SENT.items():
-            if params.url.path.endswith(tail) and params.method == "POST":
-                await points.reach(at)
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_chunk_sent.append(sent)
-    open_session = wire.open_session
-
-    def opened(*args, **options):
-        session = open_session(*args, **options)
-        trace.freeze()
-        session._trace_configs.append(trace)
-        return session
-
-    wiring.open_session = opened
+def tick_alone():
+    """Have this worker's ticks to itself: workers of one queue share them, and each tick goes to one."""
+    mine, cron = f"-{os.getpid()}", worker.main.cron
+    worker.main.QUEUE_NAME += mine
+    worker.main.cron = lambda job, *, name, **options: cron(job, name=name + mine, **options)
 
 
 def put_the_clock_off(off_s):

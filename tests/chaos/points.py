@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,16 +35,24 @@ class Unforeseen(Exception):
 
 @dataclass(frozen=True)
 class Blow:
-    """What is to happen at a point, the `nth` time it is passed, at most once while `once` names no file."""
+    """What is to happen at a point, the `nth` time it is passed, at most once while `once` names no file.
+
+    With a `client` only what is done for that client's users passes the point.
+    """
 
     at: str
     do: str
     nth: int = 1
     once: str | None = None
+    client: str | None = None
 
     def __post_init__(self):
         assert self.at in POINTS, self.at
         assert self.do in ACTS, self.do
+
+    def concerns(self, at, client):
+        """Whether the blow is one for this point and client."""
+        return self.at == at and self.client in {client, None}
 
 
 class Points:
@@ -51,14 +60,20 @@ class Points:
 
     def __init__(self, blows=()):
         self._blows = [Blow(**blow) for blow in blows]
-        self._passed = dict.fromkeys(POINTS, 0)
+        self._passed = Counter()
 
-    async def reach(self, at):
-        """Pass a point: whatever is to happen there happens now."""
-        self._passed[at] += 1
+    def awaits(self, at, client):
+        """Whether something may still happen at a point."""
+        return any(blow.concerns(at, client) and self._passed[blow] < blow.nth for blow in self._blows)
+
+    async def reach(self, at, client, **told):
+        """Pass a point: whatever is to happen there happens now; `told` is said with it."""
         for blow in self._blows:
-            if blow.at == at and blow.nth == self._passed[at] and _ours(blow.once):
-                await _strike(blow)
+            if not blow.concerns(at, client):
+                continue
+            self._passed[blow] += 1
+            if self._passed[blow] == blow.nth and _ours(blow.once):
+                await _strike(blow, client=client, **told)
 
 
 def _ours(once):
@@ -72,8 +87,9 @@ def _ours(once):
     return True
 
 
-async def _strike(blow):
-    sys.stdout.write(json.dumps({"event": EVENT, "at": blow.at, "do": blow.do, "pid": os.getpid()}) + "\n")
+async def _strike(blow, **told):
+    line = {"event": EVENT, "at": blow.at, "do": blow.do, "pid": os.getpid(), **told}
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
     if blow.do == "exit":
         os._exit(EXIT_CODE)

@@ -5,9 +5,12 @@ Each wrapper changes only what it must and hands everything else through to the 
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
 
 class Through:
@@ -29,23 +32,24 @@ class PointedClaims(Through):
         self._settled = settled
 
     async def claim(self, key, generation, owner):
-        await self._points.reach("before_claim")
+        await self._points.reach("before_claim", key.client)
         claimed = await self._inner.claim(key, generation, owner)
         if claimed is not None:
-            await self._points.reach("after_claim")
+            await self._points.reach("after_claim", key.client)
         return claimed
 
     async def claim_due(self, client, limit, now, owner):
-        await self._points.reach("before_claim")
+        await self._points.reach("before_claim", client)
         due = await self._inner.claim_due(client, limit, now, owner)
         if due:
-            await self._points.reach("after_claim")
+            await self._points.reach("after_claim", client)
         return due
 
     async def settle(self, settlement):
-        await self._points.reach("before_commit")
+        client = settlement.claim.key.client
+        await self._points.reach("before_commit", client)
         grant = await self._inner.settle(settlement)
-        await self._points.reach("after_commit")
+        await self._points.reach("after_commit", client)
         if grant is not None:
             self._settled.add((grant.key, grant.generation))
         return grant
@@ -63,10 +67,10 @@ class PointedCache(Through):
         ours = (current.key, current.generation) in self._settled
         self._settled.discard((current.key, current.generation))
         if ours:
-            await self._points.reach("before_cache")
+            await self._points.reach("before_cache", current.key.client)
         await self._inner.put(current, presented, reopen=reopen)
         if ours:
-            await self._points.reach("after_cache")
+            await self._points.reach("after_cache", current.key.client)
 
 
 class PointedLeases(Through):
@@ -80,31 +84,57 @@ class PointedLeases(Through):
     async def hold(self, key):
         async with self._inner.hold(key) as state:
             yield state
-            await self._points.reach("before_release")
-        await self._points.reach("after_release")
+            await self._points.reach("before_release", key.client)
+        await self._points.reach("after_release", key.client)
 
 
 class PointedProvider(Through):
-    """An upstream with points before a call and after its answer; what lies between is `sent`."""
+    """One client's upstream with points before a call, once it was executed there, and after its answer.
 
-    def __init__(self, inner, points):
+    `held` holds the answers of a route at the stand-in, so that "executed and not yet answered" is a
+    moment that can be waited for; who is told of the blow lets the answers go.
+    """
+
+    def __init__(self, inner, points, client, held):
         super().__init__(inner)
         self._points = points
+        self._client = client
+        self._held = held
 
     async def refresh(self, *args, **options):
-        await self._points.reach("before_send")
-        outcome = await self._inner.refresh(*args, **options)
-        await self._points.reach("after_recv")
+        await self._points.reach("before_send", self._client)
+        outcome = await self._sent("refresh", "after_send", partial(self._inner.refresh, *args, **options))
+        await self._points.reach("after_recv", self._client)
         return outcome
 
     async def recover(self, *args, **options):
-        await self._points.reach("before_force")
-        outcome = await self._inner.recover(*args, **options)
-        await self._points.reach("after_force")
+        await self._points.reach("before_force", self._client)
+        outcome = await self._sent("force", "force_sent", partial(self._inner.recover, *args, **options))
+        await self._points.reach("after_force", self._client)
         return outcome
 
+    async def _sent(self, route, at, call):
+        if not self._points.awaits(at, self._client):
+            return await call()
+        async with self._held(route, self._client) as gate:
+            calling, arrival = asyncio.ensure_future(call()), asyncio.ensure_future(gate.arrived())
+            try:
+                await asyncio.wait({calling, arrival}, return_when=asyncio.FIRST_COMPLETED)
+                if arrival.done() and arrival.result():
+                    await self._points.reach(at, self._client, gate=gate.id)
+                return await calling
+            finally:
+                # What ends the caller ends the call: the connection is closed under it.
+                await _ended(calling, arrival)
 
-def pointed(ports, points):
+
+async def _ended(*tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def pointed(ports, points, held):
     """Return the ports with points around everything a refresh does."""
     settled = set()
     return replace(
@@ -112,8 +142,22 @@ def pointed(ports, points):
         claims=PointedClaims(ports.claims, points, settled),
         cache=PointedCache(ports.cache, points, settled),
         leases=PointedLeases(ports.leases, points),
-        providers={name: PointedProvider(one, points) for name, one in ports.providers.items()},
+        providers={
+            name: PointedProvider(one, points, name, held) for name, one in ports.providers.items()
+        },
     )
+
+
+class RestingBudget(Through):
+    """A budget with nothing for work ahead of time until the folder holds a file named for the client."""
+
+    def __init__(self, inner, folder):
+        super().__init__(inner)
+        self._folder = Path(folder)
+
+    async def take_ahead(self, client, most):
+        rests = not (self._folder / client).exists()
+        return 0 if rests else await self._inner.take_ahead(client, most)
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import os
 import signal
 import sys
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
+_ROOT = Path(__file__).parents[2]
 START_WITHIN_S = 30
 END_WITHIN_S = 20
 
@@ -24,19 +26,26 @@ class Program:
         self._heard = asyncio.Condition()
         self._reading = asyncio.create_task(self._read())
 
-    async def said(self, event, within_s=START_WITHIN_S):
-        """Return the first line of an event, once there is one; fails with what was written instead."""
+    async def said(self, event, within_s=START_WITHIN_S, **facts):
+        """Return the first line of an event with these facts, once there is one; fails with what was
+        written instead.
+        """
+
+        def heard():
+            return self.of(event, **facts)
+
         try:
             async with asyncio.timeout(within_s), self._heard:
-                await self._heard.wait_for(lambda: self.of(event) or self._reading.done())
+                await self._heard.wait_for(lambda: heard() or self._reading.done())
         except TimeoutError:
             pass
-        assert self.of(event), f"{self.name} never said {event}, but: {self.last_lines()}"
-        return self.of(event)[0]
+        assert heard(), f"{self.name} never said {event} {facts or ''}, but: {self.last_lines()}"
+        return heard()[0]
 
-    def of(self, event):
-        """Return the lines of an event so far."""
-        return [line for line in self.lines if line.get("event") == event]
+    def of(self, event, **facts):
+        """Return the lines of an event with these facts so far."""
+        wanted = {"event": event, **facts}.items()
+        return [line for line in self.lines if wanted <= line.items()]
 
     async def end(self, within_s=END_WITHIN_S):
         """Ask the child to end, as Kubernetes does, and return its exit code; it is killed if it stays."""
@@ -76,15 +85,20 @@ class Program:
             self._heard.notify_all()
 
 
-@asynccontextmanager
-async def token_broker(command, environment):
-    """Run `token-broker <command>` with this environment; gives the Program and ends it."""
+async def started(command, environment, module="service.cli"):
+    """Start `python -m <module> <command>` with this environment; who asks for it ends the Program."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "service.cli", command,
+        sys.executable, "-m", module, command, cwd=_ROOT,
         env={"PATH": os.environ["PATH"], **environment},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    program = Program(command, process)
+    return Program(command, process)
+
+
+@asynccontextmanager
+async def token_broker(command, environment):
+    """Run `token-broker <command>` with this environment; gives the Program and ends it."""
+    program = await started(command, environment)
     try:
         yield program
         code = await program.end()

@@ -1,0 +1,137 @@
+"""Plays one case of the crash matrix and gathers what can be seen of it from outside.
+
+What is waited for is an event: the blow is told by the process it strikes, the successor's settlement
+stands in the database. Only deadlines are let pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from dataclasses import dataclass, field
+
+from sandbox.calcom import identifier
+from tests.chaos.crash_cases import HELD_AT_UPSTREAM, Case
+from tests.chaos.crash_town import CLAIM_S, Answer, Door, Person
+from tests.chaos.points import EVENT
+from tests.support.programs import Program
+from tests.support.waiting import eventually
+
+_WITHIN_S = 40.0
+_GIVEN_WITHIN_S = 15.0
+_AGAIN_S = 0.1
+
+
+@dataclass
+class Seen:
+    """What was seen of one case: by its clients, in its row, in the journal and in its process's log."""
+
+    case: Case
+    person: Person | None = None
+    process: Program | None = None
+    door: Door | None = None
+    struck_ms: float = 0.0
+    answers: list[Answer] = field(default_factory=list)
+    history: list = field(default_factory=list)
+    journal: list = field(default_factory=list)
+    cached: tuple | None = None
+    access_lives: bool = False
+    refresh_lives: bool = False
+    exit_code: int | None = None
+    trouble: str = ""
+    """Why the case could not be played to its end."""
+
+    def said(self, *events):
+        """Return whether the process has logged one of these events about the case's user."""
+        return any(self.process.of(event, client=self.case.name) for event in events)
+
+    async def given(self, ask):
+        """Ask, and ask again, until a token is handed out; every answer is kept."""
+        ends_at = time.monotonic() + _GIVEN_WITHIN_S
+        while time.monotonic() < ends_at:
+            self.answers.append(await ask())
+            if self.answers[-1].handed_out:
+                return
+            await asyncio.sleep(_AGAIN_S)
+
+
+async def walk_in(town, seen, process):
+    """Have the process of a case walk into its blow, and go on without it until others have settled."""
+    case = seen.case
+    seen.process = process
+    seen.door = await town.land.door(process, "struck") if case.role == "service" else None
+    asking = asyncio.create_task(_ask(seen))
+    told = await process.said(EVENT, client=case.name, within_s=_WITHIN_S)
+    seen.struck_ms = time.time() * 1000
+    if case.at in HELD_AT_UPSTREAM:
+        town.sandbox.pipeline.gates.get(told["gate"]).open()
+    town.release(case.name)
+    await _others_carry_on(town, seen)
+    if case.do == "stop":
+        await _go_on(town, seen)
+    seen.answers += [answer for answer in [await asking] if answer]
+    if seen.door and case.survives:
+        await seen.given(lambda: seen.door.backend(case.name))
+        await seen.given(lambda: seen.door.browser(seen.person.access_token))
+
+
+async def come_to_rest(town, seen):
+    """Let the case's user come to rest: what was left to a later day is due now, and windows close."""
+    name, token = seen.case.name, seen.person.access_token
+    if seen.case.keeps_the_old_pair:
+        town.sandbox.expire(seen.person.upstream_id)
+        await seen.given(lambda: town.healthy.browser(token))
+
+    async def trusted():
+        await seen.given(lambda: town.healthy.backend(name))
+        return (await town.history.now(name)).distrusted_until_ms is None
+
+    await eventually(trusted, _WITHIN_S, _AGAIN_S)
+
+
+async def look_back(town, seen):
+    """Gather what was written down of a case, once its process can do nothing more."""
+    name, upstream_id = seen.case.name, seen.person.upstream_id
+    seen.history = await town.history.of(name)
+    seen.journal = [entry for entry in town.sandbox.journal.of(user_id=upstream_id)]
+    seen.cached = await town.cached(name)
+    user, row = town.sandbox.user(upstream_id), seen.history[-1]
+    live = {identifier(token) for token in user.access_tokens if town.sandbox.is_live(token)}
+    seen.access_lives = row.access in live
+    seen.refresh_lives = {row.refresh} == {identifier(token) for token in user.refresh_tokens}
+
+
+async def _ask(seen):
+    """Be the client whose question has a service walk into its blow; a worker walks by itself."""
+    if seen.door is None:
+        return None
+    if seen.case.alive:
+        return await seen.door.backend(seen.case.name)
+    return await seen.door.browser(seen.person.access_token)
+
+
+async def _others_carry_on(town, seen):
+    """Have somebody ask the healthy service, or see the healthy worker settle it unasked."""
+    case, token = seen.case, seen.person.access_token
+    if case.role == "service" and not case.alive:
+        await seen.given(lambda: town.healthy.browser(token))
+
+    async def settled():
+        row = await town.history.now(case.name)
+        moved = row.refresh_token_dead or row.access != identifier(token)
+        return row.state != "LIVE" or (moved and not row.claimed)
+
+    await eventually(settled, _WITHIN_S, _AGAIN_S)
+    await seen.given(lambda: town.healthy.backend(case.name))
+
+
+async def _go_on(town, seen):
+    """Let the process go on that was stopped: its lease and its claim's deadline are over."""
+
+    async def lease_is_over():
+        return await town.lease_of(seen.case.name) is None
+
+    await eventually(lease_is_over, _WITHIN_S, _AGAIN_S)
+    await asyncio.sleep(max(0.0, seen.struck_ms / 1000 + CLAIM_S - time.time()))
+    seen.process.process.send_signal(signal.SIGCONT)
