@@ -16,7 +16,6 @@ COMMITTED = ("after_commit", "before_cache", "after_cache", "before_release", "a
 FORCING = ("before_force", "force_sent", "after_force")
 assert sorted((*BEFORE_THE_CALL, *ANSWER_LOST, *COMMITTED, *FORCING)) == sorted(POINTS)
 
-HELD_AT_UPSTREAM = ("after_send", "force_sent")
 REQUESTS_ONLY = ("before_release", "after_release")
 """Work ahead of time takes no lease."""
 
@@ -34,9 +33,14 @@ class Case:
 
     @property
     def name(self):
-        """How the case is called in test ids; its client and its user bear the same name."""
+        """How the case is called in test ids."""
         words = (self.role, self.at, self.do, "alive" if self.alive else "dead", *self.without)
-        return "-".join(words).replace("before_", "before-").replace("after_", "after-").replace("_", "-")
+        return "-".join(words).replace("_", "-")
+
+    @property
+    def client(self):
+        """How the case's OAuth client and its only user are called: a client's name must be short."""
+        return self.name.replace(self.role, self.role[0], 1)
 
     @property
     def survives(self):

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 
 from sandbox.calcom import identifier
-from tests.chaos.crash_cases import HELD_AT_UPSTREAM, Case
+from tests.chaos.crash_cases import Case
 from tests.chaos.crash_town import CLAIM_S, Answer, Door, Person
 from tests.chaos.points import EVENT
 from tests.support.programs import Program
@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 _WITHIN_S = 40.0
 _GIVEN_WITHIN_S = 15.0
-_AGAIN_S = 0.1
+_AGAIN_S = 0.2
 
 
 @dataclass
@@ -31,6 +31,7 @@ class Seen:
     person: Person | None = None
     process: Program | None = None
     door: Door | None = None
+    asking: asyncio.Task | None = None
     struck_ms: float = 0.0
     answers: list[Answer] = field(default_factory=list)
     history: list = field(default_factory=list)
@@ -44,7 +45,7 @@ class Seen:
 
     def said(self, *events):
         """Return whether the process has logged one of these events about the case's user."""
-        return any(self.process.of(event, client=self.case.name) for event in events)
+        return any(self.process.of(event, client=self.case.client) for event in events)
 
     async def given(self, ask):
         """Ask, and ask again, until a token is handed out; every answer is kept."""
@@ -57,28 +58,41 @@ class Seen:
 
 
 async def walk_in(town, seen, process):
-    """Have the process of a case walk into its blow, and go on without it until others have settled."""
-    case = seen.case
-    seen.process = process
+    """Have the process of a case walk into its blow, and others go on without it until they have settled."""
+    case, seen.process = seen.case, process
     seen.door = await town.land.door(process, "struck") if case.role == "service" else None
-    asking = asyncio.create_task(_ask(seen))
-    told = await process.said(EVENT, client=case.name, within_s=_WITHIN_S)
+    seen.asking = asyncio.create_task(_ask(seen))
+    told = await process.said(EVENT, client=case.client, within_s=_WITHIN_S)
     seen.struck_ms = time.time() * 1000
-    if case.at in HELD_AT_UPSTREAM:
-        town.sandbox.pipeline.gates.get(told["gate"]).open()
-    town.release(case.name)
+    gate = town.sandbox.pipeline.gates.get(told.get("gate", 0))
+    if gate is not None:
+        gate.open()
+    town.release(case.client)
     await _others_carry_on(town, seen)
-    if case.do == "stop":
-        await _go_on(town, seen)
-    seen.answers += [answer for answer in [await asking] if answer]
-    if seen.door and case.survives:
-        await seen.given(lambda: seen.door.backend(case.name))
+
+
+async def go_on(town, seen, process):
+    """Let a process go on that was stopped: all its leases and its claims' deadlines are over."""
+
+    async def leases_are_over():
+        return not any([await town.lease_of(one.case.client) for one in seen])
+
+    await eventually(leases_are_over, _WITHIN_S, _AGAIN_S)
+    await asyncio.sleep(max(0.0, max(one.struck_ms for one in seen) / 1000 + CLAIM_S - time.time()))
+    process.process.send_signal(signal.SIGCONT)
+
+
+async def ask_again(seen):
+    """Hear what the process answered in the end, and ask it again if it is still there."""
+    seen.answers += [answer for answer in [await seen.asking] if answer]
+    if seen.door and seen.case.survives:
+        await seen.given(lambda: seen.door.backend(seen.case.client))
         await seen.given(lambda: seen.door.browser(seen.person.access_token))
 
 
 async def come_to_rest(town, seen):
     """Let the case's user come to rest: what was left to a later day is due now, and windows close."""
-    name, token = seen.case.name, seen.person.access_token
+    name, token = seen.case.client, seen.person.access_token
     if seen.case.keeps_the_old_pair:
         town.sandbox.expire(seen.person.upstream_id)
         await seen.given(lambda: town.healthy.browser(token))
@@ -92,7 +106,7 @@ async def come_to_rest(town, seen):
 
 async def look_back(town, seen):
     """Gather what was written down of a case, once its process can do nothing more."""
-    name, upstream_id = seen.case.name, seen.person.upstream_id
+    name, upstream_id = seen.case.client, seen.person.upstream_id
     seen.history = await town.history.of(name)
     seen.journal = [entry for entry in town.sandbox.journal.of(user_id=upstream_id)]
     seen.cached = await town.cached(name)
@@ -104,34 +118,26 @@ async def look_back(town, seen):
 
 async def _ask(seen):
     """Be the client whose question has a service walk into its blow; a worker walks by itself."""
-    if seen.door is None:
-        return None
+    return None if seen.door is None else await _ask_at(seen.door, seen)
+
+
+async def _ask_at(door, seen):
+    """Ask as who does not know of it when the access token lives, and as its browser when it is dead."""
     if seen.case.alive:
-        return await seen.door.backend(seen.case.name)
-    return await seen.door.browser(seen.person.access_token)
+        return await door.backend(seen.case.client)
+    return await door.browser(seen.person.access_token)
 
 
 async def _others_carry_on(town, seen):
     """Have somebody ask the healthy service, or see the healthy worker settle it unasked."""
     case, token = seen.case, seen.person.access_token
-    if case.role == "service" and not case.alive:
-        await seen.given(lambda: town.healthy.browser(token))
+    if case.role == "service":
+        await seen.given(lambda: _ask_at(town.healthy, seen))
 
     async def settled():
-        row = await town.history.now(case.name)
+        row = await town.history.now(case.client)
         moved = row.refresh_token_dead or row.access != identifier(token)
         return row.state != "LIVE" or (moved and not row.claimed)
 
     await eventually(settled, _WITHIN_S, _AGAIN_S)
-    await seen.given(lambda: town.healthy.backend(case.name))
-
-
-async def _go_on(town, seen):
-    """Let the process go on that was stopped: its lease and its claim's deadline are over."""
-
-    async def lease_is_over():
-        return await town.lease_of(seen.case.name) is None
-
-    await eventually(lease_is_over, _WITHIN_S, _AGAIN_S)
-    await asyncio.sleep(max(0.0, seen.struck_ms / 1000 + CLAIM_S - time.time()))
-    seen.process.process.send_signal(signal.SIGCONT)
+    await seen.given(lambda: town.healthy.backend(case.client))

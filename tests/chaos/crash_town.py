@@ -26,10 +26,10 @@ from tests.support.programs import started
 API_KEY = "backend-key"
 LIFETIME_S = 600
 STALE_AT_S, DEAD_AT_S = 330, 630
-CLAIM_S, UPSTREAM_S, WINDOW_S = 3.0, 1.5, 3.0
+CLAIM_S, UPSTREAM_S, WINDOW_S = 4.0, 1.5, 3.0
 SETTINGS = {
     "UPSTREAM_TIMEOUT": f"{UPSTREAM_S}s",
-    "DATABASE_TIMEOUT": "1s",
+    "DATABASE_TIMEOUT": "2s",
     "LEASE_TTL": f"{CLAIM_S}s",
     "CLAIM_DEADLINE": f"{CLAIM_S}s",
     "ANSWER_TIMEOUT": "10s",
@@ -158,14 +158,14 @@ class Town:
         """Have the case's user upstream with a pair as old as the case wants it, and enrolled here."""
         sandbox, age_s = self.sandbox, STALE_AT_S if case.alive else DEAD_AT_S
         sandbox.advance(-age_s)
-        user, pair = sandbox.create_user(case.name, f"{case.name}@example.com")
+        user, pair = sandbox.create_user(case.client, f"{case.client}@example.com")
         sandbox.advance(age_s)
         access, refresh = pair.access.secret, pair.refresh.secret
         if case.forces:
             assert sandbox.kill_refresh(refresh)
         enrolment = {"calUserId": user.id, "accessToken": access, "refreshToken": refresh}
-        await self.healthy.enrol(case.name, enrolment)
-        return Person(case.name, user.id, access, refresh)
+        await self.healthy.enrol(case.client, enrolment)
+        return Person(case.client, user.id, access, refresh)
 
     async def lease_of(self, name):
         """Return who holds the lease of a case's user, or None."""

@@ -92,13 +92,14 @@ def generations_increase(seen):
 
 
 def at_rest(seen):
-    """At rest the row holds upstream's current pair, nothing is claimed, and the cache says the same."""
+    """At rest the row holds upstream's current pair, nothing is claimed, and the cache is not ahead."""
     row = seen.history[-1]
     if not (seen.access_lives and seen.refresh_lives):
         yield f"the row's pair is not upstream's: access {seen.access_lives}, refresh {seen.refresh_lives}"
     if row.claimed or row.distrusted_until_ms or row.refresh_token_dead or row.state != "LIVE":
         yield f"the row is not at rest: {row}"
-    if seen.cached not in {None, (row.generation, row.access)}:
+    generation, access = seen.cached or (0, None)
+    if generation > row.generation or (generation == row.generation and access != row.access):
         yield f"the cache holds {seen.cached}, the row {(row.generation, row.access)}"
 
 

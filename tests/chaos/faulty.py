@@ -1,8 +1,9 @@
 """A real service or worker process with faults around its ports: `python -m tests.chaos.faulty serve|work`.
 
-CHAOS holds a JSON object: `blows` (see points.Blow), `without` (see wrapped.Without), `clock_off_s` (how far
-this process's wall clock is off), `own_ticks` (a worker that shares its ticks with no other), `rests` (a
-folder: the worker does nothing ahead of time for a client before the folder holds a file of its name).
+CHAOS holds a JSON object: `blows` (see points.Blow) and whether they `meet` (see points.Points), `without`
+(see wrapped.Without), `clock_off_s` (how far this process's wall clock is off), `own_ticks` (a worker that
+shares its ticks with no other), `rests` (a folder: the worker does nothing ahead of time for a client before
+the folder holds a file of its name).
 Without CHAOS it is `token-broker` itself. The product ships no switch: what is wrapped here are the ports
 that its wiring has made.
 """
@@ -37,7 +38,8 @@ def main():
 
 def wrap_the_ports(chaos):
     """Put what was asked for around the ports that wiring makes."""
-    points, without = Points(chaos.get("blows", ())), Without(**chaos.get("without", {}))
+    points = Points(chaos.get("blows", ()), meet=chaos.get("meet", False))
+    without = Without(**chaos.get("without", {}))
     upstream = urlsplit(os.environ.get("CAL_API_URL", ""))
     held = holding(f"{upstream.scheme}://{upstream.netloc}")
     make = wiring._ports

@@ -24,7 +24,8 @@ POINTS = (
     "before_release", "after_release",
     "before_force", "force_sent", "after_force",
 )  # fmt: skip
-ACTS = ("exit", "stop", "cancel", "raise")
+WHOLE = ("exit", "stop")
+ACTS = (*WHOLE, "cancel", "raise")
 EXIT_CODE = 86
 EVENT = "chaos.point"
 
@@ -56,11 +57,17 @@ class Blow:
 
 
 class Points:
-    """The blows of one process."""
+    """The blows of one process; with `meet` those that strike all of it fall at one moment.
 
-    def __init__(self, blows=()):
+    Who comes to its point first waits there for the others, so that one exit or stop finds many users'
+    refreshes each at another point.
+    """
+
+    def __init__(self, blows=(), *, meet=False):
         self._blows = [Blow(**blow) for blow in blows]
         self._passed = Counter()
+        whole = sum(blow.do in WHOLE for blow in self._blows)
+        self._meeting = Meeting(whole if meet else 1)
 
     def awaits(self, at, client):
         """Whether something may still happen at a point."""
@@ -73,7 +80,31 @@ class Points:
                 continue
             self._passed[blow] += 1
             if self._passed[blow] == blow.nth and _ours(blow.once):
-                await _strike(blow, client=client, **told)
+                line = {"event": EVENT, "at": at, "do": blow.do, "pid": os.getpid(), "client": client, **told}
+                await (self._meeting.come(blow, line) if blow.do in WHOLE else _strike_task(blow, line))
+
+
+class Meeting:
+    """So many must have come before the process is struck; nobody goes on before."""
+
+    def __init__(self, expected):
+        self._expected = expected
+        self._lines = []
+        self._over = asyncio.Event()
+
+    async def come(self, blow, line):
+        """Wait for the others; the last to come strikes."""
+        self._lines.append(line)
+        if len(self._lines) < self._expected:
+            await self._over.wait()
+            return
+        told, self._lines = self._lines, []
+        for one in told:
+            _tell(one)
+        if blow.do == "exit":
+            os._exit(EXIT_CODE)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        self._over.set()
 
 
 def _ours(once):
@@ -87,16 +118,14 @@ def _ours(once):
     return True
 
 
-async def _strike(blow, **told):
-    line = {"event": EVENT, "at": blow.at, "do": blow.do, "pid": os.getpid(), **told}
+async def _strike_task(blow, line):
+    _tell(line)
+    if blow.do == "raise":
+        raise Unforeseen(blow.at)
+    asyncio.current_task().cancel()
+    await asyncio.sleep(0)
+
+
+def _tell(line):
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-    if blow.do == "exit":
-        os._exit(EXIT_CODE)
-    if blow.do == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
-    elif blow.do == "cancel":
-        asyncio.current_task().cancel()
-        await asyncio.sleep(0)
-    else:
-        raise Unforeseen(blow.at)
