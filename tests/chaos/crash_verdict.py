@@ -38,7 +38,7 @@ def given_in_time(seen):
             took_s = (answer.ended_ms - seen.struck_ms) / 1000
             if answer.ended_ms <= lives[answer.handed_out][1]:
                 if took_s > GIVEN_WITHIN_S:
-                    yield f"a live token was given {took_s:.1f} s after the blow, not within {GIVEN_WITHIN_S} s"
+                    yield f"a live token was given {took_s:.1f} s after the blow, not in {GIVEN_WITHIN_S} s"
                 return
     yield f"no live token was given: {[(answer.by, answer.status) for answer in seen.answers]}"
 

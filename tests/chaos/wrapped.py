@@ -142,9 +142,7 @@ def pointed(ports, points, held):
         claims=PointedClaims(ports.claims, points, settled),
         cache=PointedCache(ports.cache, points, settled),
         leases=PointedLeases(ports.leases, points),
-        providers={
-            name: PointedProvider(one, points, name, held) for name, one in ports.providers.items()
-        },
+        providers={name: PointedProvider(one, points, name, held) for name, one in ports.providers.items()},
     )
 
 
