@@ -157,7 +157,7 @@ class Claims:
         settled = await persistently(lambda: self._settle(settlement), self._ports.observer, run.grant.key)
         if settled is None:
             if step.forced:
-                await self._distrust(run)
+                await self._endings.distrust(run)
             raise Fenced
         await self._publish(settled)
         lead_s = (run.grant.pair.expires_at - settlement.pair.issued_at).total_seconds()
@@ -208,9 +208,3 @@ class Claims:
             fingerprint = self._ports.fingerprints.of(current.access_token)[0]
             await self._ports.cache.put(current, [(fingerprint, entry)])
         await self._ports.wakeups.notify(settled.key, settled.generation)
-
-    async def _distrust(self, run: Run) -> None:
-        """Our force-refresh may have killed the pair that another has stored."""
-        await self._ports.cache.forget(run.grant.key)
-        await self._ports.grants.distrust(run.grant.key)
-        self._ports.observer.note("grant.distrusted", run.grant.key)

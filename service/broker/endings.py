@@ -11,6 +11,7 @@ from datetime import timedelta
 from service.broker.calls import Calls
 from service.broker.errors import GrantDead, RefreshInProgress, StorageUnavailable, UpstreamUnavailable
 from service.broker.model import Claim, Denial, Denied, Grant, GrantState, Trigger, Unavailable
+from service.broker.persistence import persistently
 from service.broker.policy import Terms, back_off, due_at
 from service.broker.ports import Aftermath, Ports
 from service.broker.recovery import Asker, GiveUp, Leave, Progress
@@ -69,8 +70,6 @@ class Endings:
     async def leave(self, run: Run, step: Leave) -> RefreshInProgress:
         """The call may still land: the claim stays ours until its deadline."""
         self._ports.observer.note("refresh.unknown", run.grant.key, trigger=run.trigger, reason=step.reason)
-        if step.forced:
-            self._ports.observer.note("grant.distrusted", run.grant.key)
         # Who waits presents it again at the deadline; the worker backs off from one who always fails.
         wait = back_off(run.grant.failures + 1, run.grant.pair.lifetime, self._ports.roll())
         again_at = max(run.claim.deadline_at, self._ports.clock() + wait)
@@ -83,7 +82,8 @@ class Endings:
             known=run.grant.marks,
             event="refresh.unknown",
         )
-        await self._end(run, aftermath)
+        if not await self._end(run, aftermath) and step.forced:
+            await self.distrust(run)
         left = run.claim.deadline_at - self._ports.clock()
         return RefreshInProgress(
             "The answer of upstream was lost; the refresh goes on when that call can no longer land.",
@@ -120,12 +120,26 @@ class Endings:
         self._ports.observer.note("grant.died", run.grant.key, reason=reason, trigger=run.trigger)
         return GrantDead(f"The user's grant is dead ({reason}): create or enrol the user again.")
 
-    async def _end(self, run: Run, aftermath: Aftermath) -> None:
-        """End the claim; one that cannot be ended now runs out by itself at its deadline."""
+    async def distrust(self, run: Run) -> None:
+        """Our force-refresh may kill, or have killed, the pair that another has stored meanwhile."""
+        key = run.grant.key
+        await self._ports.cache.forget(key)
+        await persistently(lambda: self._ports.grants.distrust(key), self._ports.observer, key)
+        self._ports.observer.note("grant.distrusted", key)
+
+    async def _end(self, run: Run, aftermath: Aftermath) -> bool:
+        """End the claim; False when it was no longer ours.
+
+        One that cannot be ended now runs out by itself at its deadline.
+        """
         try:
-            await self._ports.claims.end_claim(run.claim, aftermath)
+            ended = await self._ports.claims.end_claim(run.claim, aftermath)
         except StorageUnavailable:
             self._ports.observer.note("claim.left", run.grant.key, reason="storage_unavailable")
+            return True
+        if ended and aftermath.distrust:
+            self._ports.observer.note("grant.distrusted", run.grant.key)
+        return ended
 
 
 def _rest_s(answer: object) -> float:

@@ -9,7 +9,9 @@ import pytest
 from redis.asyncio import Redis
 
 from service.broker.errors import UpstreamUnavailable
-from tests.support.world import A_CLAIM_S, upstream_client
+from tests.support.world import A_CLAIM_S, NEAR_LIFE_S, upstream_client
+
+PATIENT = {"ANSWER_TIMEOUT": "25s", "PUBLIC_ANSWER_TIMEOUT": "25s", "DRAIN": "30s", "GRACE": "40s"}
 
 
 async def distrusted_user(world):
@@ -23,6 +25,21 @@ async def distrusted_user(world):
     await world.later(seconds=A_CLAIM_S)
     token = await waiting
     return anna, token
+
+
+async def overtaken_user(world):
+    """A user whose force-refresh hangs at one broker; long ago the other's has given her the pair she has."""
+    anna = await world.user()
+    await anna.lose_refresh_token()
+    await world.later(hours=2)
+    hung = world.sandbox.fault("hang_before", "force", count=1)
+    world.sandbox.fault("html_before", "force", count=1)
+    overtaken = asyncio.create_task(anna.token(world.brokers[0]))
+    await hung.struck()
+    await world.later(seconds=12)
+    await anna.token(world.brokers[1])
+    await world.later(seconds=61)
+    return anna, overtaken
 
 
 def land(world, anna):
@@ -145,3 +162,16 @@ async def test_a_pause_does_not_make_a_distrusted_token_trusted(world):
     anna.forget_calls()
     await anna.token()
     assert anna.calls() == ["check"]
+
+
+async def test_an_overtaken_force_whose_answer_is_lost_makes_the_user_distrusted_again(worlds):
+    world = await worlds(brokers=2, UPSTREAM_TIMEOUT="8s", LEASE_TTL="11s", CLAIM_DEADLINE="11s", **PATIENT)
+    anna, overtaken = await overtaken_user(world)
+    token = await anna.token(world.brokers[1])
+    assert not (await anna.grant()).marks.distrusted
+
+    world.sandbox.clear_faults()
+    await asyncio.wait({overtaken})
+    await asyncio.sleep(NEAR_LIFE_S)  # what a process has at hand is as old as that at most
+    land(world, anna)
+    assert await anna.token(world.brokers[1]) != token
