@@ -58,6 +58,11 @@ class Case:
         return self.alive and self.at in ANSWER_LOST
 
     @property
+    def in_hand(self):
+        """Whether a pair was issued for the process that it has not committed."""
+        return self.at in (*ANSWER_LOST, *FORCING[1:])
+
+    @property
     def loses_its_claim(self):
         """Whether the process goes on under a claim that another has retaken meanwhile."""
         at = (*BEFORE_THE_CALL[1:], *ANSWER_LOST, *FORCING)

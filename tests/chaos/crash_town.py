@@ -26,7 +26,7 @@ from tests.support.programs import started
 API_KEY = "backend-key"
 LIFETIME_S = 600
 STALE_AT_S, DEAD_AT_S = 330, 630
-CLAIM_S, UPSTREAM_S, WINDOW_S = 4.0, 1.5, 3.0
+CLAIM_S, UPSTREAM_S, WINDOW_S = 4.5, 1.5, 3.0
 SETTINGS = {
     "UPSTREAM_TIMEOUT": f"{UPSTREAM_S}s",
     "DATABASE_TIMEOUT": "2s",

@@ -92,15 +92,23 @@ def generations_increase(seen):
 
 
 def at_rest(seen):
-    """At rest the row holds upstream's current pair, nothing is claimed, and the cache is not ahead."""
+    """At rest the row holds upstream's current pair, and nothing is claimed."""
     row = seen.history[-1]
     if not (seen.access_lives and seen.refresh_lives):
         yield f"the row's pair is not upstream's: access {seen.access_lives}, refresh {seen.refresh_lives}"
     if row.claimed or row.distrusted_until_ms or row.refresh_token_dead or row.state != "LIVE":
         yield f"the row is not at rest: {row}"
-    generation, access = seen.cached or (0, None)
-    if generation > row.generation or (generation == row.generation and access != row.access):
-        yield f"the cache holds {seen.cached}, the row {(row.generation, row.access)}"
+
+
+def the_cache_is_behind(seen):
+    """The cache holds nothing, or what the row holds or has held and upstream still accepts."""
+    if seen.cached is None:
+        return
+    if seen.cached not in {(row.generation, row.access) for row in seen.history}:
+        yield f"the cache holds {seen.cached}, which the row has never held"
+    ended_ms = max((answer.ended_ms for answer in seen.answers), default=0.0)
+    if lives_of(seen).get(seen.cached[1], (0, 0))[1] <= ended_ms:
+        yield f"the cache holds {seen.cached}, which is dead"
 
 
 def calls_are_exact(seen):
@@ -146,9 +154,14 @@ def distrust_after_a_lost_force(seen):
 
 
 def fenced_out(seen):
-    """F4, F5: who was stopped past its claim is fenced out; every pair of the row is another's."""
-    if seen.case.loses_its_claim and not seen.said("refresh.fenced_out", "refresh.unknown"):
+    """F4, F5: who was stopped past its claim is fenced out, and the pair in its hands is discarded."""
+    if not seen.case.loses_its_claim:
+        return
+    if not seen.said("refresh.fenced_out", "refresh.unknown"):
         yield "the process that had lost its claim was not fenced out"
+    in_hand = [entry.issued_access for entry in seen.journal if entry.issued_access][1]
+    if seen.case.in_hand and in_hand in {row.access for row in seen.history}:
+        yield f"{in_hand} was stored, the pair of the process that had lost its claim"
 
 
 def ends_well(seen):
@@ -165,6 +178,7 @@ CHECKS = (
     ("claim", under_a_claim),
     ("I6", generations_increase),
     ("rest", at_rest),
+    ("cache", the_cache_is_behind),
     ("calls", calls_are_exact),
     ("force", forced_late),
     ("F9", verified_while_distrusted),

@@ -12,6 +12,8 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from service.broker.model import Rotated
+
 
 class Through:
     """A port that answers as the one behind it."""
@@ -89,7 +91,7 @@ class PointedLeases(Through):
 
 
 class PointedProvider(Through):
-    """One client's upstream with points before a call, once it was executed there, and after its answer.
+    """One client's upstream with points before a call, once it was executed there, and with its pair in hand.
 
     `held` holds the answers of a route at the stand-in, so that "executed and not yet answered" is a
     moment that can be waited for; who is told of the blow lets the answers go.
@@ -104,13 +106,15 @@ class PointedProvider(Through):
     async def refresh(self, *args, **options):
         await self._points.reach("before_send", self._client)
         outcome = await self._sent("refresh", "after_send", partial(self._inner.refresh, *args, **options))
-        await self._points.reach("after_recv", self._client)
+        if isinstance(outcome, Rotated):
+            await self._points.reach("after_recv", self._client)
         return outcome
 
     async def recover(self, *args, **options):
         await self._points.reach("before_force", self._client)
         outcome = await self._sent("force", "force_sent", partial(self._inner.recover, *args, **options))
-        await self._points.reach("after_force", self._client)
+        if isinstance(outcome, Rotated):
+            await self._points.reach("after_force", self._client)
         return outcome
 
     async def _sent(self, route, at, call):
