@@ -58,6 +58,11 @@ def refuse_what_is_not_there(settings: Settings) -> None:
 def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry: Telemetry) -> Doors:
     """Return what the doors need, out of the settings and a running broker."""
     failures = settings.address_failures
+
+    def enter_request(request_id: str) -> None:
+        telemetry.enter_request(request_id)
+        broker.redis.begin_request()
+
     return Doors(
         answers=broker.answers,
         users=broker.users,
@@ -75,7 +80,7 @@ def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry
         address_failures_per_minute=failures.per_second * 60 if failures else 0,
         answer_timeout_s=settings.answer_timeout.total_seconds(),
         public_answer_timeout_s=settings.public_answer_timeout.total_seconds(),
-        enter_request=telemetry.enter_request,
+        enter_request=enter_request,
     )
 
 

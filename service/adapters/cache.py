@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from service.adapters import redis_allowance
 from service.adapters.batches import Batcher
 from service.adapters.cache_scripts import Look, Presented, block_call, find_call, put_call
 from service.adapters.cache_values import Values, Vault, name_of_confirmation
@@ -66,7 +67,7 @@ class RedisCache:
         if hit is not None:
             return hit
         looks = [self._looks.ask(fingerprint) for fingerprint in fingerprints]
-        hits = [await look for look in looks]
+        hits = [await self._found(look) for look in looks]
         return next((hit for hit in hits if hit is not None), None)
 
     async def current(self, key: UserKey) -> CacheHit | None:
@@ -74,7 +75,7 @@ class RedisCache:
         current = self._near.current(key, self._monotonic())
         if current is not None:
             return CacheHit(_itself(current), current, "near")
-        return await self._looks.ask(key)
+        return await self._found(self._looks.ask(key))
 
     async def put(self, current: CurrentToken, presented: Presented = (), *, reopen: bool = False) -> None:
         """Cache an answer unless a newer generation, or a block on this one, stands there.
@@ -150,6 +151,11 @@ class RedisCache:
     async def _ask(self, call: Call) -> Reply:
         return await self._link.cache.ask(call)
 
+    async def _found(self, look: Awaitable[CacheHit | None]) -> CacheHit | None:
+        with suppress(RedisUnavailable):
+            return await redis_allowance.within(look)
+        return None
+
     async def _look_up(self, looks: Sequence[Look], asked_at: float) -> list[CacheHit | None]:
         """Answer one batch; `asked_at` is the loop's time, what is near goes by our own clock."""
         sent_at = self._monotonic()
@@ -205,6 +211,7 @@ class RedisCache:
 
     async def _pay_owed(self) -> None:
         """Carry out, as soon as Redis works, the blocks it could not do."""
+        redis_allowance.end()
         while self._refusals.owed:
             await asyncio.sleep(_PAY_AGAIN_S)
             with suppress(RedisUnavailable):

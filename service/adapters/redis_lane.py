@@ -15,6 +15,7 @@ from typing import Any
 
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
+from service.adapters import redis_allowance
 from service.adapters.batches import Batcher
 from service.adapters.redis_health import Breaker, Health, RedisUnavailable
 from service.adapters.redis_url import Connection, Connections
@@ -68,8 +69,8 @@ class Lane:
         self._asked: Batcher[Call, Reply | RedisUnavailable] = Batcher(self.exchange)
 
     async def ask(self, call: Call) -> Reply:
-        """Return the reply; raises RedisUnavailable within the deadline."""
-        reply = await self._asked.ask(call)
+        """Return the reply; raises RedisUnavailable within the deadline and the request's allowance."""
+        reply = await redis_allowance.within(self._asked.ask(call))
         if isinstance(reply, RedisUnavailable):
             raise reply
         return reply

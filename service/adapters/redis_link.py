@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
+from service.adapters import redis_allowance
 from service.adapters.redis_health import Breaker, Health, RedisUnavailable
 from service.adapters.redis_lane import Call, Lane
 from service.adapters.redis_url import Connection, Connections
@@ -34,6 +35,10 @@ class RedisLink:
         breaker = Breaker(rest_s)
         self.cache = Lane(self._connections, self.health, breaker, deadline_s)
         self.locks = Lane(self._connections, self.health, breaker, deadline_s)
+
+    def begin_request(self) -> None:
+        """Have all that is asked in this context from now on take no longer than one question may."""
+        redis_allowance.begin(self.deadline_s)
 
     def make_connection(self) -> Connection:
         """Return an unconnected connection, for who must hold one of its own."""

@@ -144,3 +144,19 @@ async def test_a_confirmation_from_before_a_block_is_not_believed_while_the_bloc
         await admin.replicaof("127.0.0.1", "1")
         assert await process.cache.block(ANNA, 1) is False
         assert not await process.cache.recently_confirmed(ANNA, 1)
+
+
+async def test_a_block_that_a_request_could_not_wait_for_is_done_all_the_same(own_valkey):
+    async with process_of(own_valkey.url) as process:
+        here, there, clock = process.cache, process.world.cache(), process.world.clock
+        await here.put(a_token(clock), [presented(clock)])
+        process.link.begin_request()
+        os.kill(own_valkey.pid, signal.SIGSTOP)
+        assert await here.block(ANNA, 1) is False
+        os.kill(own_valkey.pid, signal.SIGCONT)
+
+        async def others_have_heard():
+            clock.advance(1)
+            return await there.current(ANNA) is None
+
+        await eventually(others_have_heard)

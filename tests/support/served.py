@@ -1,0 +1,103 @@
+"""A world's broker behind its real doors: what a page, a service and a probe see of it over HTTP.
+
+async with served(world) as house:
+    status, body = await house.refresh(token)
+"""
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from service.api.serve import INTERNAL, OBSERVE, PUBLIC, open_doors
+from service.metrics import Metrics, Telemetry
+from service.readiness import Readiness
+from service.serving import bind_all, doors_of
+from tests.support.waiting import eventually
+
+SERVICE_KEY = "backend-key"
+ANYWHERE = dict.fromkeys(("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS"), "127.0.0.1:0")
+"""The settings with which a world can be served."""
+
+
+class House:
+    """The open listeners of one broker, and a client to knock with."""
+
+    def __init__(self, listeners, http):
+        self._listeners = listeners
+        self._http = http
+
+    async def refresh(self, token):
+        """What a page gets for the token it holds: status, body."""
+        return await self._ask(PUBLIC, "GET", "/refresh", token)
+
+    async def service(self, method, path, body=None):
+        """What one of the app's services gets: status, body."""
+        return await self._ask(INTERNAL, method, path, SERVICE_KEY, json=body)
+
+    async def token(self, person):
+        """What a service gets that asks for a user's token."""
+        return await self.service("GET", f"/v1/users/{person.key.user_id}/token")
+
+    async def alive(self):
+        """Whether `/healthz` is answered on both listeners that have one."""
+        answers = [await self._ask(door, "GET", "/healthz", "") for door in (PUBLIC, OBSERVE)]
+        return answers == [(200, {"status": "ok"})] * 2
+
+    async def readiness(self):
+        """What `/readyz` says: its status, its word and the state of each dependency."""
+        status, body = await self._ask(OBSERVE, "GET", "/readyz", "")
+        return status, body["status"], body["dependencies"]
+
+    async def degraded(self):
+        """The dependencies that the metric `degraded` says are down."""
+        async with self._http.get(self._url(OBSERVE, "/metrics")) as answer:
+            figures = re.findall(r'degraded\{dependency="(\w+)"\} 1', await answer.text())
+        return set(figures)
+
+    async def becomes_degraded(self, *dependencies):
+        """Wait until the metric and `/readyz` both name these dependencies, and no others, as down."""
+
+        async def agree():
+            _, _, states = await self.readiness()
+            down = {name for name, state in states.items() if state != "up"}
+            return down == set(dependencies) == await self.degraded() - {"upstream"}
+
+        await eventually(agree, within_s=20)
+
+    async def _ask(self, door, method, path, token, **request):
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._http.request(method, self._url(door, path), headers=headers, **request) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    def _url(self, door, path):
+        return f"http://127.0.0.1:{self._listeners.open[door].port}{path}"
+
+
+@asynccontextmanager
+async def served(world, broker=None):
+    """Open the doors of a world that was made with the settings ANYWHERE."""
+    broker = broker or world.broker
+    telemetry = Telemetry(Metrics())
+    _let_hear(world.notes, telemetry)
+    readiness = Readiness({"postgres": broker.database.ping, "redis": broker.redis.ping})
+    doors = doors_of(world.settings, broker, readiness, telemetry)
+    listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)
+    async with aiohttp.ClientSession() as http:
+        try:
+            yield House(listeners, http)
+        finally:
+            async with asyncio.timeout(20):
+                await listeners.close()
+
+
+def _let_hear(notes, telemetry):
+    """Have what a world's brokers note move figures as well."""
+    kept = notes.note
+
+    def note(event, key=None, **facts):
+        kept(event, key, **facts)
+        telemetry.note(event, key, **facts)
+
+    notes.note = note
