@@ -245,10 +245,15 @@ class Answers:
             raise TooManyRequests(retry_after_s=wait_s)
 
     async def _vouch(self, current: CurrentToken) -> CurrentToken:
+        """Note that the app vouches for the user; a live token is no less good where that cannot be noted."""
         now = self._ports.clock()
         if now - current.binding.vouched_at < _VOUCH_AGAIN:
             return current
-        await self._ports.grants.vouch(current.key, now)
+        try:
+            await self._ports.grants.vouch(current.key, now)
+        except StorageUnavailable:
+            self._ports.observer.note("vouch.lost", current.key)
+            return current
         vouched = replace(current, binding=replace(current.binding, vouched_at=now))
         if await self._ports.cache.current(current.key) is not None:
             await self._ports.cache.put(vouched)
