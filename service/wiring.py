@@ -219,8 +219,9 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
 
     async def look_after() -> None:
         # A quiet process would not notice otherwise that what was down, or refused, is well again.
-        if not broker.redis.health.well:
-            await broker.redis.ping()
+        for dependency in (broker.redis, broker.database):
+            if not dependency.well:
+                await dependency.ping()
         for client in broker.clients:
             await broker.circuits.allows(client)
 

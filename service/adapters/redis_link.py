@@ -36,6 +36,11 @@ class RedisLink:
         self.cache = Lane(self._connections, self.health, breaker, deadline_s)
         self.locks = Lane(self._connections, self.health, breaker, deadline_s)
 
+    @property
+    def well(self) -> bool:
+        """Whether nothing is known to be wrong."""
+        return self.health.well
+
     def begin_request(self) -> None:
         """Have all that is asked in this context from now on take no longer than one question may."""
         redis_allowance.begin(self.deadline_s)

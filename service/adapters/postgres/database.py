@@ -70,6 +70,12 @@ class Database:
         self._connections = connections
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._up: bool | None = None
+        self._read_only = False
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is known to be wrong."""
+        return self._up is not False
 
     async def start(self) -> None:
         """Make the pool; no connection is opened yet."""
@@ -105,7 +111,8 @@ class Database:
         except _CANNOT_ANSWER as error:
             await self._down(error)
             raise StorageUnavailable(retry_after_s=2.0) from None
-        self._note(up=True)
+        if not self._read_only:
+            self._note(up=True)
 
     async def ping(self) -> bool:
         """Whether the database answers and takes writes."""
@@ -117,11 +124,15 @@ class Database:
         if row is None or not row["migrated"]:
             self._note(up=False, reason="the schema is missing: run token-broker migrate")
             return False
-        return bool(row["writable"])
+        # Once it has refused a write, reads that succeed do not show that it is well: only this does.
+        self._read_only = not row["writable"]
+        self._note(up=not self._read_only, reason="it takes no writes" if self._read_only else None)
+        return not self._read_only
 
     async def _down(self, error: BaseException) -> None:
         self._note(up=False, reason=type(error).__name__)
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
+            self._read_only = True
             await self._pool.expire_connections()
 
     def _note(self, *, up: bool, reason: str | None = None) -> None:

@@ -1,0 +1,119 @@
+"""Probes while a store ails: `/readyz` and the metric `degraded` name it, `/healthz` knows nothing of it."""
+
+import os
+import signal
+
+import pytest
+
+from tests.e2e.runs import descendants
+from tests.support.database_trouble import operator_of
+from tests.support.redis_trouble import redis_behind
+from tests.support.served import ANYWHERE, served
+from tests.support.world import open_world
+
+
+@pytest.fixture
+def postgres(stoppable):
+    return stoppable[0].postgres
+
+
+@pytest.fixture
+async def operator(stoppable):
+    async with operator_of(stoppable[1]) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def redis(stoppable):
+    async with redis_behind(stoppable[0].valkey) as trouble:
+        yield trouble
+
+
+@pytest.fixture
+async def world(stoppable, redis, tmp_path):
+    async with open_world(stoppable[1], redis.url, tmp_path, **ANYWHERE) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def house(world):
+    async with served(world) as opened:
+        yield opened
+
+
+async def changes(world, dependency):
+    told = world.heard("dependency.down") + world.heard("dependency.up")
+    return len([facts for facts in told if facts["dependency"] == dependency])
+
+
+@pytest.mark.parametrize("ailment", ["killed", "stopped", "slow", "read-only", "full", "loading"])
+async def test_a_redis_that_ails_is_named_until_it_is_well(house, redis, ailment):
+    await house.becomes_degraded()
+    await redis.suffer(ailment)
+    await house.becomes_degraded("redis")
+    assert await house.alive()
+    assert (await house.readiness())[:2] == (200, "degraded")
+    await redis.heal()
+    await house.becomes_degraded()
+    assert (await house.readiness())[:2] == (200, "ready")
+
+
+async def test_a_postgres_that_is_away_is_named_until_it_is_back(house, postgres):
+    postgres.stop()
+    await house.becomes_degraded("postgres")
+    assert await house.alive()
+    assert (await house.readiness())[:2] == (200, "degraded")
+    postgres.start()
+    await house.becomes_degraded()
+    assert (await house.readiness())[:2] == (200, "ready")
+
+
+async def test_a_postgres_that_takes_no_writes_is_named_whatever_is_read_meanwhile(world, house, operator):
+    anna = await world.user()
+    old = await anna.token()
+    await anna.rotate()
+    await operator.take_no_writes()
+    await house.becomes_degraded("postgres")
+    for _ in range(5):
+        await world.drop_caches()
+        assert (await house.refresh(old))[0] == 200
+        assert await house.degraded() == {"postgres"}
+    await operator.take_writes()
+    await house.becomes_degraded()
+    assert await changes(world, "postgres") == 2
+
+
+async def test_a_postgres_that_hangs_is_named_and_redis_is_not(house, postgres):
+    await house.becomes_degraded()
+    hang(postgres, signal.SIGSTOP)
+    try:
+        await house.becomes_degraded("postgres")
+        assert await house.alive()
+    finally:
+        hang(postgres, signal.SIGCONT)
+    await house.becomes_degraded()
+
+
+def hang(postgres, number):
+    """Stop the server and every process of its that serves a connection, or let them go on."""
+    for pid in [postgres.pid, *descendants(postgres.pid)]:
+        os.kill(pid, number)
+
+
+async def test_nobody_has_to_ask_for_it_to_be_noticed_that_postgres_is_back(world, house, postgres):
+    postgres.stop()
+    await house.becomes_degraded("postgres")
+    postgres.start()
+    await world.notes.hears("dependency.up")
+    assert await house.degraded() == set()
+
+
+async def test_without_both_stores_the_process_lives_and_names_both(house, postgres, redis):
+    postgres.stop()
+    await redis.suffer("killed")
+    await house.becomes_degraded("postgres", "redis")
+    assert await house.alive()
+    assert (await house.readiness())[0] == 200
+    postgres.start()
+    await redis.heal()
+    await house.becomes_degraded()
