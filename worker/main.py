@@ -67,7 +67,7 @@ async def work(
 
 
 async def _run(settings: Settings, jobs: Jobs, observer: Observer, stop: asyncio.Event) -> None:
-    """Run arq, again and again while Redis comes and goes."""
+    """Run arq, again and again while Redis comes and goes; while it is away the tick is our own."""
     again_s = _AGAIN_S
     while not stop.is_set():
         worker = Worker(**_options(settings, jobs))
@@ -79,6 +79,7 @@ async def _run(settings: Settings, jobs: Jobs, observer: Observer, stop: asyncio
         if failed is None:
             return
         observer.note("worker.restarted", reason=type(failed).__name__)
+        await jobs.sweep({})
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), again_s)
         again_s = min(again_s * 2, _AGAIN_AT_MOST_S)
