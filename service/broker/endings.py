@@ -96,8 +96,8 @@ class Endings:
         self._ports.observer.note("refresh.unavailable", key, trigger=run.trigger, reason=step.reason)
         shared = await self._calls.heard(key.client, step.answer)
         failures = 1 if shared else run.grant.failures + 1
-        wait = back_off(failures, run.grant.pair.lifetime, self._ports.roll())
-        wait = max(wait, timedelta(seconds=_rest_s(step.answer)))
+        roll, rest = self._ports.roll(), timedelta(seconds=_rest_s(step.answer))
+        wait = max(back_off(failures, run.grant.pair.lifetime, roll), rest)
         dead = isinstance(run.progress.presented, Denied) and run.progress.presented.code is (
             Denial.REFRESH_TOKEN_DEAD
         )
@@ -111,7 +111,9 @@ class Endings:
             reason=step.reason,
         )
         await self._end(run, aftermath)
-        return UpstreamUnavailable(retry_after_s=wait.total_seconds())
+        # Who asks again is let through at once: only work ahead of time has to wait that long.
+        ask_again = max(back_off(1, run.grant.pair.lifetime, roll), rest)
+        return UpstreamUnavailable(retry_after_s=ask_again.total_seconds())
 
     async def bury(self, run: Run, reason: str) -> GrantDead:
         """The grant cannot be had back without the user."""

@@ -249,7 +249,7 @@ async def open_world(
         serving = await stack.enter_async_context(AsyncExitStack())
         upstream = await serving.enter_async_context(serve(config))
         file = folder / "clients.toml"
-        file.write_text("".join(_table(name, upstream.url) for name in clients))
+        file.write_text("".join(_table(name, upstream.url, folder) for name in clients))
         env = environment(
             DATABASE_URL=database_url,
             REDIS_URL=redis_url,
@@ -264,8 +264,15 @@ async def open_world(
         yield world
 
 
-def _table(name, url):
+def secret_file(folder, client):
+    """Where the secret of a client is mounted; the broker reads it again when it changes."""
+    return folder / f"secret-of-{client}"
+
+
+def _table(name, url, folder):
+    mounted = secret_file(folder, name)
+    mounted.write_text(f"secret-of-{name}")
     return (
         f'[[clients]]\nname = "{name}"\nid = "{upstream_client(name)}"\n'
-        f'secret = "secret-of-{name}"\napi_url = "{url}"\n'
+        f'secret_file = "{mounted}"\napi_url = "{url}"\n'
     )
