@@ -224,6 +224,8 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
                 await dependency.ping()
         for client in broker.clients:
             await broker.circuits.allows(client)
+        if not broker.clock.measured:
+            await broker.clock.measure()
 
     with suppress(BrokerError):
         await broker.clock.measure()

@@ -218,6 +218,7 @@ RULES: dict[str, Rule] = {
     "refresh.refused": Rule(INFO),
     "lease.waited": Rule(DEBUG, _waited),
     "claim.left": Rule(WARNING),
+    "clock.off": Rule(WARNING),
     "pair.foreign": Rule(ERROR),
     "expiry.implausible": Rule(WARNING),
     "cache.foreign": Rule(ERROR),

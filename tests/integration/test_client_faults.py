@@ -7,6 +7,7 @@ import pytest
 from service.broker import circuits
 from service.broker.errors import UpstreamUnavailable
 from service.broker.model import GrantState, Marks, ProfileChange
+from tests.support.world import secret_file
 
 FAULTS = [{"secret": "another-secret"}, {"owner_id": None}]
 MENDED = {"secret": "secret-of-default", "owner_id": 11}
@@ -126,3 +127,30 @@ async def test_a_create_opens_the_circuit(world):
         with pytest.raises(UpstreamUnavailable):
             await world.create()
     assert world.sandbox.journal.calls["create"] == 1
+
+
+async def test_it_goes_on_by_itself_when_the_right_secret_is_mounted(worlds, probed_at_once, tmp_path):
+    world = await worlds(brokers=2)
+    people = await two_used_users(world, hours=2)
+    world.sandbox.rotate_secret("cl-default", "another-secret")
+    for person, broker in zip(people, world.brokers, strict=True):
+        with pytest.raises(UpstreamUnavailable):
+            await person.token(broker)
+    secret_file(tmp_path, "default").write_text("another-secret")
+    await world.notes.hears("circuit.closed", 2)
+    assert all([world.sandbox.is_live(await person.token()) for person in people])
+    assert "force" not in world.sandbox.journal.calls
+
+
+async def test_a_wrong_secret_that_is_mounted_costs_no_token_until_it_is_put_right(
+    world, probed_at_once, tmp_path
+):
+    people = await two_used_users(world, hours=2)
+    secret_file(tmp_path, "default").write_text("mistyped")
+    await world.notes.hears("secret.replaced")
+    for person in people:
+        await is_refused(person)
+    secret_file(tmp_path, "default").write_text("secret-of-default")
+    await world.notes.hears("circuit.closed")
+    assert all([world.sandbox.is_live(await person.token()) for person in people])
+    assert [person.calls("force") for person in people] == [[], []]

@@ -1,9 +1,11 @@
 """Whatever ails PostgreSQL: live tokens are served, no refresh token is spent, what was issued is kept."""
 
 import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 
+from service.adapters.postgres import database
 from service.broker.errors import StorageUnavailable
 from service.broker.model import ProfileChange
 from tests.support.database_trouble import operator_of
@@ -61,6 +63,22 @@ async def test_without_it_the_app_is_given_live_tokens_by_a_key_that_vouches(wor
     postgres.stop()
     status, body = await house.token(anna)
     assert (status, body.get("accessToken")) == (200, token)
+
+
+async def test_a_process_that_began_without_it_does_not_go_by_a_wrong_clock_of_its_own(
+    world, postgres, monkeypatch
+):
+    class Late(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(minutes=5)
+
+    monkeypatch.setattr(database, "datetime", Late)
+    postgres.stop()
+    broker = await world.open_broker()
+    postgres.start()
+    await world.notes.hears("clock.off")
+    assert abs(broker.clock() - world.broker.clock()) < timedelta(seconds=5)
 
 
 # --- It takes no writes -------------------------------------------------------------------------------

@@ -144,6 +144,9 @@ class Database:
         self.observer.note(event, dependency="postgres", reason=reason)
 
 
+_FAR_OFF = timedelta(seconds=30)
+
+
 class DatabaseClock:
     """Now in the database's time: its clock as last measured, carried on by the monotonic clock."""
 
@@ -152,6 +155,7 @@ class DatabaseClock:
         self._measured_at = time.monotonic()
         self._then = datetime.now(UTC)
         self.skew = timedelta(0)
+        self.measured = False
 
     def __call__(self) -> datetime:
         """Return now as aware UTC."""
@@ -166,7 +170,10 @@ class DatabaseClock:
         after = time.monotonic()
         self._measured_at = (max(before, asked) + after) / 2
         self._then = then
-        self.skew = datetime.now(UTC) - self()
+        self.measured = True
+        was_off, self.skew = abs(self.skew) > _FAR_OFF, datetime.now(UTC) - self()
+        if abs(self.skew) > _FAR_OFF and not was_off:
+            self._database.observer.note("clock.off", seconds=round(self.skew.total_seconds(), 1))
 
 
 @asynccontextmanager
