@@ -14,6 +14,7 @@ from functools import partial
 from service.broker.calls import Calls
 from service.broker.endings import Endings, Fenced, Refreshed, Run
 from service.broker.expiry import place_minted
+from service.broker.limits import Limits
 from service.broker.model import (
     HELD_BACK,
     Claim,
@@ -48,6 +49,7 @@ from service.broker.recovery import (
 )
 
 _NEXT_CALL_WAITS_S = 1.0
+_USUAL_RECOVERIES = 2
 
 
 class Claims:
@@ -57,6 +59,10 @@ class Claims:
         self._ports = ports
         self._terms = terms
         self._endings = Endings(ports, terms, calls)
+        # More than two in a lifetime are not bad luck: somebody else works with the same OAuth client.
+        self._recoveries = Limits(
+            _USUAL_RECOVERIES / terms.access_token_lifetime.total_seconds(), burst=_USUAL_RECOVERIES
+        )
 
     async def carry_out(self, grant: Grant, trigger: Trigger, asker: Asker) -> Refreshed:
         """Work the claim that `grant` holds to its end.
@@ -165,6 +171,8 @@ class Claims:
         self._ports.observer.note("refresh.rotated", run.grant.key, lead_s=lead_s, **facts)
         if step.forced and run.trigger is not Trigger.FORCED:
             self._ports.observer.note("grant.recovered", run.grant.key, kind="force", **facts)
+            if self._recoveries.take(run.grant.key, self._ports.clock()) > 0:
+                self._ports.observer.note("grant.contended", run.grant.key)
         return Refreshed(settled)
 
     def _settlement(self, run: Run, step: Store) -> Settlement:

@@ -222,6 +222,7 @@ RULES: dict[str, Rule] = {
     "pair.foreign": Rule(ERROR),
     "expiry.implausible": Rule(WARNING),
     "cache.foreign": Rule(ERROR),
+    "grant.contended": Rule(WARNING),
     "grant.died": Rule(ERROR),
     "grant.recovered": Rule(WARNING, _recovered),
     "grant.refused": Rule(INFO),
