@@ -45,7 +45,7 @@ async def test_ahead_of_time_it_costs_one_force_a_lifetime_and_none_while_the_ac
 async def test_pages_of_both_sides_cost_no_more_forces_than_rotations_are_allowed(worlds):
     world = await worlds(USER_ROTATIONS="6/min")
     anna, token = await used_user(world)
-    for _ in range(20):
+    for _ in range(10):
         force_elsewhere(world, anna)
         await world.later(seconds=31)
         with suppress(TooManyRequests):

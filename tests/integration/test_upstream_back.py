@@ -8,7 +8,7 @@ from tests.support.served import ANYWHERE, served
 
 AT_ONCE = 34
 """Half of what may lie ready at 600 calls a minute, and what comes in meanwhile."""
-AWAY = ["error_before", "html_before", "drop_before"]
+AWAY = ["error_before", "drop_before"]
 
 
 async def enrolled_users(world, count):
