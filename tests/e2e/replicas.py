@@ -1,0 +1,57 @@
+"""Processes of the broker that are replaced where they stand: the same command, settings and ports again."""
+
+import signal
+from contextlib import AsyncExitStack
+from datetime import datetime
+from time import time
+
+from sandbox.dev.ports import HOST, Ports
+from tests.support.programs import token_broker
+
+_STARTED = {"serve": "service.started", "work": "worker.started"}
+
+
+class Replica:
+    """One of several processes that run the same command; `replaced` holds each replacement's Farewell."""
+
+    def __init__(self, command, environment, grace_s):
+        ports = Ports.free()
+        self.public, self.internal = f"{HOST}:{ports.public}", f"{HOST}:{ports.internal}"
+        self.replaced = []
+        self._command = command
+        self._grace_s = grace_s
+        self._environment = environment | {
+            "TOKEN_BROKER_PUBLIC_ADDRESS": self.public,
+            "TOKEN_BROKER_INTERNAL_ADDRESS": self.internal,
+            "TOKEN_BROKER_OBSERVE_ADDRESS": f"{HOST}:{ports.observe}",
+        }
+        self._running = AsyncExitStack()
+
+    async def __aenter__(self):
+        self.program = await self._running.enter_async_context(token_broker(self._command, self._environment))
+        await self.program.said(_STARTED[self._command])
+        return self
+
+    async def __aexit__(self, *failure):
+        await self._running.__aexit__(*failure)
+
+    async def replace(self):
+        """End the process with SIGTERM, as Kubernetes does, and start another in its place."""
+        asked_at = time()
+        self.program.process.send_signal(signal.SIGTERM)
+        code = await self.program.end(self._grace_s)
+        self.replaced.append(Farewell(code, asked_at, self.program.of("refresh.rotated")))
+        await self._running.aclose()
+        await self.__aenter__()
+
+
+class Farewell:
+    """How a process ended: its exit code, and how many rotations it finished after it was told to end."""
+
+    def __init__(self, code, asked_at, rotated):
+        self.code = code
+        self.carried_over = sum(_written_at(line) > asked_at for line in rotated)
+
+
+def _written_at(line):
+    return datetime.fromisoformat(line["ts"]).timestamp()

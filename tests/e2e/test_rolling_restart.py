@@ -1,0 +1,106 @@
+"""Rolling restarts under load: no caller sees one, and no refresh token is lost to one."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from sandbox.calcom import SandboxClient, SandboxConfig, serve
+from tests.e2e.callers import Heard, calling, create_user, meanwhile
+from tests.e2e.replicas import Replica
+from tests.support.environment import environment
+
+CLIENT = SandboxClient("rolling", "secret")
+COMMANDS = ("serve", "work")
+USERS = 24
+SELDOM_ASKED_FOR = 16
+"""So many users' pairs are replaced by the worker, before anybody asks."""
+ROUNDS = 6
+EVERY_S = 5.0
+LIFETIME_S = 10
+UPSTREAM_TAKES_S = 0.8
+GRACE_S = 30
+PATIENT = {
+    "UPSTREAM_TIMEOUT": "5s", "DATABASE_TIMEOUT": "3s", "LEASE_TTL": "9s", "CLAIM_DEADLINE": "9s",
+    "ANSWER_TIMEOUT": "18s", "PUBLIC_ANSWER_TIMEOUT": "20s", "DRAIN": "25s", "GRACE": f"{GRACE_S}s",
+    "USER_ROTATIONS": "0", "UPSTREAM_RATE": "6000/min",
+}  # fmt: skip
+
+
+def variables(database_url, redis_url, upstream):
+    return environment(
+        DATABASE_URL=database_url, REDIS_URL=redis_url, CAL_API_URL=upstream.url,
+        CAL_OAUTH_CLIENT_ID=CLIENT.id, X_CAL_SECRET_KEY=CLIENT.secret,
+        ACCESS_TOKEN_LIFETIME=f"{LIFETIME_S}s", **PATIENT,
+    )  # fmt: skip
+
+
+@dataclass
+class Rolled:
+    """What came of it: what callers heard, what upstream did, and how each process of a kind ended."""
+
+    heard: Heard
+    rotations: int
+    forced: int
+    ended: dict
+
+    def carried_over(self, command):
+        """How many rotations the processes of this command finished after they were told to end."""
+        return sum(farewell.carried_over for farewell in self.ended[command])
+
+
+async def replace_one_after_another(services, workers):
+    """Replace a service and a worker every five seconds, each time the others than the time before."""
+    loop = asyncio.get_running_loop()
+    for number in range(ROUNDS):
+        next_at = loop.time() + EVERY_S
+        await asyncio.gather(*(kind[number % 2].replace() for kind in (services, workers)))
+        await asyncio.sleep(max(0.0, next_at - loop.time()))
+
+
+def everybody(callers, tokens):
+    """A page and a service of each user."""
+    for number, (user_id, token) in enumerate(tokens.items()):
+        seldom = number < SELDOM_ASKED_FOR
+        yield callers.serve(user_id, every_s=3.0 if seldom else 0.4)
+        if not seldom:
+            yield callers.browse(token)
+
+
+async def roll(database_url, redis_url):
+    async with AsyncExitStack() as stack:
+        config = SandboxConfig((CLIENT,), lifetime_s=LIFETIME_S, throttle=False)
+        upstream = await stack.enter_async_context(serve(config))
+        upstream.sandbox.fault("delay_before", "refresh", delay_s=UPSTREAM_TAKES_S)
+        env = variables(database_url, redis_url, upstream)
+        services, workers = ([Replica(command, env, GRACE_S) for _ in range(2)] for command in COMMANDS)
+        for replica in (*services, *workers):
+            await stack.enter_async_context(replica)
+        callers = await stack.enter_async_context(calling(services, upstream.sandbox.is_live))
+        names = [f"u{number}" for number in range(USERS)]
+        for name in names:
+            await create_user(services[0].internal, name)
+        tokens = {name: await callers.token(name) for name in names}
+        async with meanwhile(*everybody(callers, tokens)):
+            await replace_one_after_another(services, workers)
+        counts = upstream.sandbox.counts()
+        ended = [[one for replica in kind for one in replica.replaced] for kind in (services, workers)]
+        return Rolled(
+            callers.heard, counts["refresh"], counts.get("force", 0), dict(zip(COMMANDS, ended, strict=True))
+        )
+
+
+@pytest.mark.timeout(240)
+async def test_no_caller_notices_that_every_process_is_replaced(database_url, redis_url, capsys):
+    rolled = await roll(database_url, redis_url)
+
+    carried_over = {command: rolled.carried_over(command) for command in COMMANDS}
+    with capsys.disabled():
+        print(f"\nrolling restart: {rolled.heard.answers} answers ({rolled.heard.retried} after a retry), "  # noqa: T201
+              f"{rolled.rotations} rotations, finished after SIGTERM: {carried_over}")  # fmt: skip
+    assert rolled.heard.failures == []
+    assert rolled.forced == 0
+    assert [farewell.code for ended in rolled.ended.values() for farewell in ended] == [0] * ROUNDS * 2
+    assert rolled.rotations > 2 * USERS
+    assert min(carried_over.values()) > 0, "no process was rotating when it was told to end"
