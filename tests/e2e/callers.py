@@ -107,3 +107,13 @@ async def create_user(internal, user_id):
     ):
         assert created.status == 201
         return await created.json()
+
+
+async def token_of(internal, user_id):
+    """Ask a service for a user's current token."""
+    headers = {"Authorization": f"Bearer {API_KEY}"}
+    async with (
+        aiohttp.ClientSession(f"http://{internal}", headers=headers) as http,
+        http.get(f"/v1/users/{user_id}/token") as answer,
+    ):
+        return (await answer.json())["accessToken"]
