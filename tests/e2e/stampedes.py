@@ -11,10 +11,16 @@ from sandbox.calcom import SandboxClient
 from tests.support.environment import environment
 from tests.support.programs import token_broker
 from tests.support.stack import SCALED
+from tests.support.waiting import eventually
 
 PAGES = 500
 UPSTREAM_TAKES_S = 0.5
+CONNECTIONS = 10
 CLIENT = SandboxClient("stampede", "secret")
+
+_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
 
 
 @asynccontextmanager
@@ -31,19 +37,20 @@ async def services_of(number, database_url, redis_url, upstream, **settings):
         yield [await program.said("service.started") for program in programs]
 
 
-def calls_of(upstream, route):
-    return [call for call in upstream.sandbox.journal if call.route == route]
+def calls_of(upstream, route, user_id=None):
+    return upstream.sandbox.journal.of(route, user_id=user_id)
 
 
 async def let_it_expire(database_url, upstream):
-    """Put the pair's end in the past, here and upstream."""
+    """Put the end of every pair in the past, here and upstream."""
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "UPDATE grants SET issued_at = issued_at - interval '2 hours', expires_at = expires_at - interval "
         "'2 hours', refresh_at = refresh_at - interval '2 hours'"
     )
     await connection.close()
-    upstream.sandbox.expire(calls_of(upstream, "create")[0].user_id)
+    for created in calls_of(upstream, "create"):
+        upstream.sandbox.expire(created.user_id)
 
 
 class Page:
@@ -75,6 +82,26 @@ async def stampede(services, token):
     pages = [Page(services[n % len(services)]["public"], token) for n in range(PAGES)]
     await asyncio.gather(*(page.open() for page in pages))
     return await asyncio.gather(*(page.ask() for page in pages))
+
+
+@asynccontextmanager
+async def nobody_reads_before_all_do(database_url, services):
+    """Hold back every read of a grant until each service wants one, so that all go on together.
+
+    A service has ten connections: when more wait than the others can have, each has one that does.
+    """
+    connection = await asyncpg.connect(database_url)
+    beside = await asyncpg.connect(database_url)
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE grants IN ACCESS EXCLUSIVE MODE")
+        yield
+
+        async def all_wait():
+            return await beside.fetchval(_WAITING) > (len(services) - 1) * CONNECTIONS
+
+        await eventually(all_wait, within_s=20)
+    await connection.close()
+    await beside.close()
 
 
 def waited_beyond(answers, refresh):
