@@ -5,6 +5,7 @@ Both doors for tokens come here: browsers with a token of theirs, services with 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NoReturn
@@ -22,6 +23,7 @@ from service.broker.errors import (
     UpstreamUnavailable,
     UserUnknown,
 )
+from service.broker.flights import Flights
 from service.broker.grants import Grants
 from service.broker.limits import Limits
 from service.broker.model import CurrentToken, GrantState, LineageEntry, Marks, Trigger, UserKey
@@ -33,6 +35,7 @@ from service.broker.uses import Uses
 
 _MOST_ROUNDS = 4
 _VOUCH_AGAIN = timedelta(minutes=1)
+_VOUCH_WITHIN_S = 0.25
 _NO_MARKS = Marks()
 
 
@@ -68,6 +71,7 @@ class Answers:
         self.uses = Uses(ports.grants, ports.clock)
         self._rotations = Limits(terms.user_rotations_per_s)
         self._kicked = Limits(1 / 5, burst=1)
+        self._vouches: Flights[None] = Flights()
 
     async def for_browser(self, access_token: str) -> CurrentToken:
         """Return a token that works, for one that was refused.
@@ -245,15 +249,16 @@ class Answers:
             raise TooManyRequests(retry_after_s=wait_s)
 
     async def _vouch(self, current: CurrentToken) -> CurrentToken:
-        """Note that the app vouches for the user; a live token is no less good where that cannot be noted."""
+        """Note that the app vouches for the user; a live token does not wait for a database that ails."""
         now = self._ports.clock()
         if now - current.binding.vouched_at < _VOUCH_AGAIN:
             return current
-        try:
-            await self._ports.grants.vouch(current.key, now)
-        except StorageUnavailable:
-            self._ports.observer.note("vouch.lost", current.key)
+        vouching, _ = self._vouches.start(current.key, lambda: self._ports.grants.vouch(current.key, now))
+        await asyncio.wait({vouching}, timeout=_VOUCH_WITHIN_S)
+        if not vouching.done() or isinstance(vouching.exception(), StorageUnavailable):
+            self._ports.observer.note("vouch.late", current.key)
             return current
+        vouching.result()
         vouched = replace(current, binding=replace(current.binding, vouched_at=now))
         if await self._ports.cache.current(current.key) is not None:
             await self._ports.cache.put(vouched)

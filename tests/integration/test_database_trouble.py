@@ -8,10 +8,13 @@ import pytest
 from service.adapters.postgres import database
 from service.broker.errors import StorageUnavailable
 from service.broker.model import ProfileChange
-from tests.support.database_trouble import operator_of
+from tests.support.database_trouble import hanging, operator_of
 from tests.support.served import ANYWHERE, served
 from tests.support.waiting import eventually
 from tests.support.world import open_world
+
+PATIENCE_S = 1.5
+"""Less than one statement may take."""
 
 
 @pytest.fixture
@@ -63,6 +66,20 @@ async def test_without_it_the_app_is_given_live_tokens_by_a_key_that_vouches(wor
     postgres.stop()
     status, body = await house.token(anna)
     assert (status, body.get("accessToken")) == (200, token)
+
+
+async def test_while_it_hangs_nobody_with_a_live_token_waits_for_it(world, house, postgres):
+    anna, old = await used_user(world)
+    await anna.rotate()
+    await world.later(minutes=5)
+    current = await anna.token()
+    await house.refresh(old)
+    loop = asyncio.get_running_loop()
+    with hanging(postgres):
+        started_at = loop.time()
+        answers = [await house.refresh(old), await house.token(anna)]
+        assert loop.time() - started_at < PATIENCE_S
+    assert [(status, body["accessToken"]) for status, body in answers] == [(200, current)] * 2
 
 
 async def test_a_process_that_began_without_it_does_not_go_by_a_wrong_clock_of_its_own(

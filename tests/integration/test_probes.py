@@ -1,12 +1,8 @@
 """Probes while a store ails: `/readyz` and the metric `degraded` name it, `/healthz` knows nothing of it."""
 
-import os
-import signal
-
 import pytest
 
-from tests.e2e.runs import descendants
-from tests.support.database_trouble import operator_of
+from tests.support.database_trouble import hanging, operator_of
 from tests.support.redis_trouble import redis_behind
 from tests.support.served import ANYWHERE, served
 from tests.support.waiting import eventually
@@ -93,19 +89,10 @@ async def test_a_postgres_that_takes_no_writes_is_named_whatever_is_read_meanwhi
 
 async def test_a_postgres_that_hangs_is_named_and_redis_is_not(house, postgres):
     await house.becomes_degraded()
-    hang(postgres, signal.SIGSTOP)
-    try:
+    with hanging(postgres):
         await house.becomes_degraded("postgres")
         assert await house.alive()
-    finally:
-        hang(postgres, signal.SIGCONT)
     await house.becomes_degraded()
-
-
-def hang(postgres, number):
-    """Stop the server and every process of its that serves a connection, or let them go on."""
-    for pid in [postgres.pid, *descendants(postgres.pid)]:
-        os.kill(pid, number)
 
 
 async def test_nobody_has_to_ask_for_it_to_be_noticed_that_postgres_is_back(world, house, postgres):

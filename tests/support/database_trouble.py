@@ -1,9 +1,12 @@
 """What can ail a PostgreSQL under the whole broker, done past the broker by an operator's own connection."""
 
-from contextlib import asynccontextmanager
+import os
+import signal
+from contextlib import asynccontextmanager, contextmanager
 
 import asyncpg
 
+from tests.e2e.runs import descendants
 from tests.support.waiting import eventually
 
 _OURS = "application_name = 'token-broker' AND datname = current_database()"
@@ -52,3 +55,16 @@ async def operator_of(url):
         yield Operator(connection)
     finally:
         connection.terminate()
+
+
+@contextmanager
+def hanging(postgres):
+    """Have the server and every process of it stand still: connections are taken, nothing is answered."""
+    processes = [postgres.pid, *descendants(postgres.pid)]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
