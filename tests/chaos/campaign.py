@@ -1,0 +1,35 @@
+"""One campaign: load, blows and upstream faults for so many seconds, then calm, then everything written down."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+from tests.chaos.blows import strike
+from tests.chaos.plan import Plan
+from tests.chaos.schedule import drawn
+from tests.chaos.switches import CAMPAIGN
+from tests.chaos.world import world
+
+_WARM_UP_S = 2.0
+
+
+def run_campaign(folder, seed, duration_s, say, **changes):
+    """Run it; what came of it is in the folder."""
+    random = Random(seed)
+    plan = Plan(seed, duration_s, **changes)
+    with world(plan, folder) as it:
+        say("everything is up; the clients ask")
+        it.wait(_WARM_UP_S)
+        for route, kind, probability, options in CAMPAIGN:
+            it.switches.on(route, kind, probability, options)
+        it.note("faults_begin")
+        started_at = time.monotonic()
+        for blow in drawn(random, duration_s):
+            it.wait(started_at + blow.at_s - time.monotonic())
+            strike(it, blow)
+        it.wait(started_at + duration_s - time.monotonic())
+        it.note("faults_end")
+        say("faults are over; everybody has to be served now")
+        it.calm()
+        it.finish()

@@ -1,0 +1,63 @@
+"""The clients of a run, as a process of their own: `python -m tests.chaos.clients <folder>`.
+
+Makes the users and says `ready`; then asks as browsers and services do until it reads `calm` on standard
+input; then sees to it that everybody is served, by every replica, and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from random import Random
+
+import orjson
+
+from tests.chaos.asking import Asking
+from tests.chaos.folder import RUN, now_ms
+from tests.chaos.people import Person
+
+_AT_ONCE = 16
+_CALM_AGAIN_S = 0.25
+_CALM_LIMIT_S = 20.0
+
+
+async def main(folder):
+    """Play all of them."""
+    run = orjson.loads((folder / RUN).read_bytes())
+    random = Random(f"clients {run['seed']}")
+    async with Asking(folder, run, random) as asking:
+        people = await _made(run, asking, random)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        lives = [asyncio.create_task(person.live()) for person in people] if run["load"] else []
+        await asyncio.to_thread(sys.stdin.readline)
+        for person in people:
+            person.enough.set()
+        await asyncio.gather(*lives)
+        await asyncio.gather(*(_served(person, name) for person in people for name in asking.services))
+
+
+async def _made(run, asking, random):
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def make(number):
+        async with places:
+            user_id = f"user-{number:03}"
+            cal_user_id = await asking.create(user_id)
+            return Person(asking, user_id, cal_user_id, Random(random.random()), run["lifetime_s"])
+
+    return await asyncio.gather(*(make(number) for number in range(run["users"])))
+
+
+async def _served(person, name):
+    """Ask one replica again and again until it has served the user."""
+    ends_ms = now_ms() + _CALM_LIMIT_S * 1000
+    while now_ms() < ends_ms:
+        if await person.token("calm", by=name):
+            return
+        await asyncio.sleep(_CALM_AGAIN_S)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
