@@ -6,6 +6,7 @@ A connection that is refused or reset is tried once more, at another replica, as
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 
 import aiohttp
@@ -19,6 +20,7 @@ _AGAIN = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, aiohttp.Client
 _EXPECTED = {"accessToken", "accessTokenExpiresAt", "calUserId", "generation"}
 _MAKE_AGAIN_S = 0.3
 _OK = 200
+_REMEMBERED_S = 1.0
 
 
 class Asking:
@@ -29,6 +31,7 @@ class Asking:
         self._random = random
         self._key = run["secrets"]["api_key"]
         self._replicas = run["replicas"]
+        self._failed_at = {}
         self.services = [name for name in run["replicas"] if name.startswith("service")]
 
     async def __aenter__(self):
@@ -56,7 +59,7 @@ class Asking:
     async def ask(self, kind, cal_user_id, method, path, presented=None, body=None, by=None):
         """Ask for a token; returns the answer's body, None without a token."""
         line = {"kind": kind, "user": cal_user_id, "sent_ms": now_ms(), "status": 0, "tries": 0}
-        names = [by] * 2 if by else self._random.sample(self.services, k=min(2, len(self.services)))
+        names = [by] * 2 if by else self._two()
         line["presented"] = identifier(presented) if presented else None
         answer = {}
         for name in names:
@@ -66,10 +69,17 @@ class Asking:
                 break
             except _AGAIN as error:
                 line["error"] = type(error).__name__
+                self._failed_at[name] = time.monotonic()
             except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                 line["error"] = type(error).__name__
                 break
         return self._note(line, answer)
+
+    def _two(self):
+        """Choose two replicas, those first that have not just failed: what a load balancer remembers."""
+        since = time.monotonic() - _REMEMBERED_S
+        names = self._random.sample(self.services, k=len(self.services))
+        return sorted(names, key=lambda name: self._failed_at.get(name, since) > since)[:2]
 
     def _note(self, line, answer):
         token = answer.get("accessToken")

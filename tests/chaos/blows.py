@@ -36,9 +36,12 @@ def kill(world, blow):
 
 def kill_services(world, _):
     """SIGKILL every service at once."""
-    for victim in [one for one in world.replicas.values() if one.serves and one.state is not State.DOWN]:
+    victims = [one for one in world.replicas.values() if one.serves]
+    for victim in victims:
         victim.kill()
         world.note("kill", who=victim.name)
+    world.tick()  # from here on it is dark
+    for victim in victims:
         victim.start()
     return True
 
@@ -128,7 +131,7 @@ def _postgres_gone(world, blow, what, end):
         return False
     world.note(what)
     end()
-    world.later(0.1 + 0.9 * blow.other, world.stores.postgres.start)
+    world.later(0.1 + 0.6 * blow.other, world.stores.postgres.start)
     return True
 
 

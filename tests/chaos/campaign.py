@@ -1,4 +1,4 @@
-"""One campaign: load, blows and upstream faults for so many seconds, then calm, then everything written down."""
+"""One campaign: load, blows and upstream faults for so many seconds, then calm, then all is written down."""
 
 from __future__ import annotations
 

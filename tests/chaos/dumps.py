@@ -17,10 +17,11 @@ from tests.chaos.setup import HOST
 _AUDIT = Path(__file__).with_name("audit.sql")
 _MS = "extract(epoch FROM {0})::float8 * 1000 AS {0}_ms"
 _ROWS = {
-    names.AUDIT: "SELECT user_id, upstream_id::bigint AS user, state, generation, claim_owner, claim_epoch,"
-    f" claim_kind, refresh_token_dead, {_MS.format('at')}, {_MS.format('claimed_at')} FROM chaos_audit ORDER BY id",
-    names.GRANTS: "SELECT user_id, upstream_id::bigint AS user, state, reason, generation, refresh_token_dead,"
-    " claim_owner, distrusted_until, refused FROM grants",
+    names.AUDIT: "SELECT user_id, upstream_id::bigint AS user, state, generation, claim_owner,"
+    f" claim_epoch, claim_kind, refresh_token_dead, {_MS.format('at')}, {_MS.format('claimed_at')}"
+    " FROM chaos_audit ORDER BY id",
+    names.GRANTS: "SELECT user_id, upstream_id::bigint AS user, state, reason, generation,"
+    " refresh_token_dead, claim_owner, distrusted_until, refused FROM grants",
     names.LINEAGE: "SELECT encode(fingerprint, 'hex') AS fingerprint, upstream_id::bigint AS user, generation"
     " FROM lineage JOIN users USING (client, user_id)",
 }
@@ -71,7 +72,7 @@ def dump_database(url, folder):
 
 async def _rows_of(connection, table):
     async with connection.transaction():
-        async for row in connection.cursor(f'SELECT * FROM "{table}"'):  # noqa: S608 - from the catalogue
+        async for row in connection.cursor(f'SELECT * FROM "{table}"'):
             yield row
 
 
@@ -86,7 +87,7 @@ def dump_metrics(ports, folder):
     """Write what a process says at /metrics."""
     url = f"http://{HOST}:{ports['observe']}/metrics"
     with (
-        urllib.request.urlopen(url, timeout=2) as answer,  # noqa: S310 - ours
+        urllib.request.urlopen(url, timeout=2) as answer,
         (folder / names.OUTPUT / "metrics").open("ab") as file,
     ):
         file.write(answer.read())

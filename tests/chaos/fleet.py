@@ -48,7 +48,8 @@ def spawn(module, arguments, environ, log_path, **pipes):
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT,
-            preexec_fn=tie, start_new_session=True, **{"stdin": subprocess.DEVNULL, **pipes},
+            preexec_fn=tie,  # noqa: PLW1509 - what the kernel does when we die
+            start_new_session=True, **{"stdin": subprocess.DEVNULL, **pipes},
         )  # fmt: skip
 
 

@@ -24,11 +24,11 @@ TIMEOUTS = {
     "DATABASE_TIMEOUT": f"{DATABASE_TIMEOUT_S}s",
     "LEASE_TTL": f"{CLAIM_DEADLINE_S}s",
     "CLAIM_DEADLINE": f"{CLAIM_DEADLINE_S}s",
-    "ANSWER_TIMEOUT": "5s",
-    "PUBLIC_ANSWER_TIMEOUT": "5s",
+    "ANSWER_TIMEOUT": "8s",
+    "PUBLIC_ANSWER_TIMEOUT": "8s",
     "DISTRUST_WINDOW": f"{DISTRUST_WINDOW_S}s",
-    "DRAIN": "6s",
-    "GRACE": "8s",
+    "DRAIN": "9s",
+    "GRACE": "11s",
 }
 
 
@@ -38,7 +38,7 @@ class Plan:
 
     seed: int
     duration_s: float
-    users: int = 170
+    users: int = 190
     lifetime_s: float = 8.0
     services: int = 3
     workers: int = 2

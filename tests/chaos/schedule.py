@@ -12,12 +12,12 @@ PER_MINUTE = {
     "stop": 5.0,
     "terminate": 3.0,
     "roll": 0.5,
-    "kill_services": 0.5,
+    "kill_services": 0.4,
     "redis_kill": 1.5,
     "redis_pause": 3.0,
     "redis_flush": 3.0,
-    "postgres_restart": 1.2,
-    "postgres_kill": 0.6,
+    "postgres_restart": 0.6,
+    "postgres_kill": 0.3,
     "postgres_massacre": 3.0,
 }
 

@@ -66,5 +66,5 @@ class Switches:
 
     def _ask(self, method, body=None):
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self._url, body, headers, method=method)  # noqa: S310 - ours
-        urllib.request.urlopen(request, timeout=5).close()  # noqa: S310 - ours
+        request = urllib.request.Request(self._url, body, headers, method=method)
+        urllib.request.urlopen(request, timeout=5).close()

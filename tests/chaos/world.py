@@ -29,7 +29,7 @@ _STORES = {
     "valkey_options": {"appendonly": "no"},
 }
 _UP_WITHIN_S = 60.0
-_GRACE_S = 8.0
+_GRACE_S = 11.0
 _TICK_S = 0.02
 
 

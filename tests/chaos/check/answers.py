@@ -37,4 +37,5 @@ def nobody_gets_anothers_token(evidence):
 
 
 def _named(line):
-    return f"{line['kind']} of user {line['user']} at {line['by']}, sent {line['sent_ms']:.0f}: {line['answered']}"
+    who = f"{line['kind']} of user {line['user']} at {line['by']}"
+    return f"{who}, sent {line['sent_ms']:.0f}: {line['answered']}"

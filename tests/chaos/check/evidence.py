@@ -11,6 +11,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import orjson
@@ -103,7 +104,7 @@ class Evidence:
         return sum(
             after["generation"] != before["generation"]
             for rows in self.audit_by_user.values()
-            for before, after in zip(rows, rows[1:], strict=False)
+            for before, after in pairwise(rows)
         )
 
     def done(self, *what):

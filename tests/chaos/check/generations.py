@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from tests.chaos.check.evidence import Finding
 
 _DOUBTED = ("refresh_token_dead", "claim_owner", "refused")
@@ -10,7 +12,7 @@ _DOUBTED = ("refresh_token_dead", "claim_owner", "refused")
 def generations_increase(evidence):
     """A user's generation never goes back, and none is used twice."""
     for user, rows in evidence.audit_by_user.items():
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in pairwise(rows):
             if after["generation"] < before["generation"]:
                 text = f"user {user} went from {before['generation']} back to {after['generation']}"
                 yield Finding("generations", text)

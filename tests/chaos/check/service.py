@@ -58,13 +58,16 @@ def under_faults(evidence):
 
 def dark_s(evidence):
     """Return how long, under faults, we ourselves had every replica or both stores stopped."""
-    end_ms = evidence.moment_ms("faults_end") or float("inf")
-    spans = (min(blow["to_ms"], end_ms) - blow["from_ms"] for blow in evidence.done("dark"))
+    begin_ms, end_ms = evidence.moment_ms("faults_begin"), evidence.moment_ms("faults_end")
+    if begin_ms is None or end_ms is None:
+        return 0.0
+    dark = evidence.done("dark")
+    spans = (min(blow["to_ms"], end_ms) - max(blow["from_ms"], begin_ms) for blow in dark)
     return sum(max(0.0, span) for span in spans) / 1000
 
 
 def enough_is_answered(evidence):
-    """In a long campaign at least 99 % are answered, of a load and a darkness that make this mean something."""
+    """In a long campaign at least 99 % are answered, and neither load nor darkness make that easy."""
     begin_ms, end_ms = evidence.moment_ms("faults_begin"), evidence.moment_ms("faults_end")
     if begin_ms is None or end_ms is None:
         return

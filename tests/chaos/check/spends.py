@@ -7,6 +7,7 @@ was doubled or held up on its way only the first life counts: the broker sent it
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import pairwise
 from typing import NamedTuple
 
 from tests.chaos.check.evidence import Finding
@@ -57,7 +58,7 @@ def _ends(evidence):
     """Return when the successor of each generation was committed, and when it was known to be dead."""
     settled, dead = {}, {}
     for user, rows in evidence.audit_by_user.items():
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in pairwise(rows):
             if after["generation"] != before["generation"]:
                 settled.setdefault((user, before["generation"]), after["at_ms"])
         for row in rows:

@@ -1,0 +1,116 @@
+"""Negative controls: `python -m tests.chaos.controls <name> [--without]`, one mechanism taken away each.
+
+A directed run with a fixed seed that needs the mechanism. Without it the checker must fail the run, for
+the reason named here; with it the same run must pass.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from sandbox.embedded import folder
+from tests.chaos.__main__ import check
+from tests.chaos.plan import CLAIM_DEADLINE_S, Plan
+from tests.chaos.points import EVENT
+from tests.chaos.world import Failed, world
+
+_STOPS = (5, 30, 60)
+_SUCCESSOR_S = 2.5
+_COMES_WITHIN_S = 15.0
+
+
+def stop_a_holder_past_its_lease(it):
+    """One of two holders stands still with a claim in hand until the other has rotated, and then goes on."""
+    holder = it.replicas["service-0"]
+    for many in range(1, len(_STOPS) + 1):
+        if not it.wait(_COMES_WITHIN_S, lambda many=many: _points(holder) >= many):
+            raise Failed("The holder was not stopped.")
+        it.note("stop", who=holder.name)
+        it.wait(CLAIM_DEADLINE_S + _SUCCESSOR_S)
+        holder.process.send_signal(signal.SIGCONT)
+    it.wait(1.0)
+
+
+def lose_what_was_committed(it):
+    """Refresh tokens are spent, and the pairs that they bought are lost on their way back."""
+    it.switches.on("refresh", "drop_after", 0.7)
+    it.wait(6.0)
+
+
+def have_forces_land_late(it):
+    """Every refresh is lost, and every force-refresh too, which lands when another has succeeded."""
+    it.switches.on("refresh", "drop_after")
+    it.switches.on("force", "zombie", options={"delay_s": 3.5, "delay_to_s": 5.5})
+    it.wait(9.0)
+    it.switches.all_off()
+    it.wait(6.0)
+
+
+@dataclass(frozen=True)
+class Control:
+    """What happens, what is taken away, and which figure has to show it."""
+
+    script: Callable
+    finding: str
+    plan: Plan
+    chaos: Mapping = field(default_factory=dict)
+    settings: Mapping = field(default_factory=dict)
+
+    def plan_without(self):
+        """Return the plan with the mechanism taken away from every process."""
+        names = {f"service-{number}" for number in range(self.plan.services)}
+        chaos = {name: {**self.plan.chaos.get(name, {}), **self.chaos} for name in names}
+        return replace(self.plan, chaos=chaos, settings={**self.plan.settings, **self.settings})
+
+
+_SMALL = Plan(seed=7, duration_s=0.0, users=20, services=2, workers=0)
+_STOPPED = {"service-0": {"blows": [{"at": "after_claim", "do": "stop", "nth": nth} for nth in _STOPS]}}
+CONTROLS = {
+    "claim": Control(
+        stop_a_holder_past_its_lease,
+        "double_spends",
+        replace(_SMALL, chaos=_STOPPED),
+        chaos={"without": {"claims": True, "claim_deadline_s": CLAIM_DEADLINE_S}},
+    ),
+    "recovery": Control(
+        lose_what_was_committed,
+        "bricked",
+        replace(_SMALL, lifetime_s=4.0),
+        chaos={"without": {"recovery": True}},
+    ),
+    "window": Control(have_forces_land_late, "dead_answers", _SMALL, settings={"DISTRUST_WINDOW": "0.001s"}),
+}
+
+
+def main(argv=None):
+    """Run one control and have it checked; returns the checker's exit code."""
+    arguments = _parser().parse_args(argv)
+    control = CONTROLS[arguments.name]
+    plan = control.plan_without() if arguments.without else control.plan
+    with folder() as place:
+        with world(plan, place) as it:
+            it.note("faults_begin")
+            control.script(it)
+            it.note("faults_end")
+            it.calm()
+            it.finish()
+        return check(place)
+
+
+def _points(replica):
+    return replica.log_path.read_text().count(EVENT)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.controls", description=__doc__)
+    parser.add_argument("name", choices=CONTROLS)
+    parser.add_argument("--without", action="store_true", help="take the mechanism away")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
