@@ -12,12 +12,13 @@ from tests.chaos.switches import CAMPAIGN
 from tests.chaos.world import world
 
 _WARM_UP_S = 2.0
+_CLOCKS = {"service-1": {"clock_off_s": 300}, "worker-1": {"clock_off_s": -300}}
 
 
 def run_campaign(folder, seed, duration_s, say, **changes):
     """Run it; what came of it is in the folder."""
     random = Random(seed)
-    plan = Plan(seed, duration_s, **changes)
+    plan = Plan(seed, duration_s, **{"chaos": _CLOCKS, **changes})
     with world(plan, folder) as it:
         say("everything is up; the clients ask")
         it.wait(_WARM_UP_S)

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 
 _TABS = 2
-_SOON = 0.4
+_SOON = 0.3
 """The share of its life at which a tab asks for the next token."""
 
 
