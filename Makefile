@@ -5,12 +5,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke lint format lock clean
+.PHONY: help run test smoke chaos lint format lock clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
 	@echo 'make smoke  start the same, drive it without a person, print what was seen as JSON'
 	@echo 'make test   run the whole test suite against real PostgreSQL and real Valkey'
+	@echo 'make chaos  strike everything for DURATION seconds (300) drawn from SEED, print what was seen as JSON'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
 	@echo 'make lock   resolve the dependencies again (needs uv)'
 	@echo 'make clean  remove the environment and everything that was built'
@@ -30,6 +31,9 @@ smoke: $(READY)
 
 test: $(READY)
 	@$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(READY)
+	@$(BIN)/python -m tests.chaos $(if $(DURATION),--duration '$(DURATION)') $(if $(SEED),--seed '$(SEED)') $(ARGS)
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .
