@@ -64,7 +64,15 @@ def put_the_clock_off(off_s):
     """Have every wall clock of this process off by so much; the monotonic one goes on as it is."""
     off, honest = timedelta(seconds=off_s), time.time
 
-    class Off(datetime):
+    class Any(type):
+        def __instancecheck__(cls, value):
+            return isinstance(value, datetime)
+
+    class Off(datetime, metaclass=Any):
+        # What it makes are plain instants: not every library takes an instance of a subclass.
+        def __new__(cls, *parts, **options):
+            return datetime(*parts, **options)
+
         @classmethod
         def now(cls, tz=None):
             return datetime.now(tz) + off
