@@ -71,7 +71,7 @@ def put_the_clock_off(off_s):
     class Off(datetime, metaclass=Any):
         # What it makes are plain instants: not every library takes an instance of a subclass.
         def __new__(cls, *parts, **options):
-            return datetime(*parts, **options)
+            return datetime.__new__(datetime, *parts, **options)
 
         @classmethod
         def now(cls, tz=None):
