@@ -46,6 +46,15 @@ async def test_now_is_the_databases_now(stores, clock):
     assert clock().tzinfo is UTC
 
 
+async def test_now_is_the_databases_before_anything_is_asked_of_a_new_connection(stores, database_url):
+    database = Database(database_url, Notes())
+    clock = DatabaseClock(database)
+    await database.start()
+    async with database.connection():
+        assert abs(clock() - await stores.grants.now()) < SECOND
+    await database.aclose()
+
+
 async def test_how_far_this_machines_clock_is_off_is_known(clock, shift):
     assert abs(clock.skew + shift) < SECOND
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from service.broker.ports import Observer
 
     Connection = PoolConnectionProxy[asyncpg.Record]
+    AnyConnection = Connection | asyncpg.Connection[asyncpg.Record]
+    OnConnect = Callable[[AnyConnection], Awaitable[None]]
 
 _CANNOT_ANSWER = (
     OSError,
@@ -71,6 +73,7 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._up: bool | None = None
         self._read_only = False
+        self.on_connect: OnConnect | None = None
 
     @property
     def well(self) -> bool:
@@ -83,6 +86,7 @@ class Database:
             self._dsn,
             min_size=0,
             max_size=self._connections,
+            init=self._greet,
             timeout=self._timeout_s,
             command_timeout=self._timeout_s,
             server_settings={"application_name": "token-broker"},
@@ -129,6 +133,11 @@ class Database:
         self._note(up=not self._read_only, reason="it takes no writes" if self._read_only else None)
         return not self._read_only
 
+    async def _greet(self, connection: AnyConnection) -> None:
+        """Do what is to be done on every new connection before it is used."""
+        if self.on_connect is not None:
+            await self.on_connect(connection)
+
     async def _down(self, error: BaseException) -> None:
         self._note(up=False, reason=type(error).__name__)
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
@@ -148,10 +157,15 @@ _FAR_OFF = timedelta(seconds=30)
 
 
 class DatabaseClock:
-    """Now in the database's time: its clock as last measured, carried on by the monotonic clock."""
+    """Now in the database's time: its clock as last measured, carried on by the monotonic clock.
+
+    Measured on every new connection, before any claim is judged by it: the database may have been away
+    when the process began, and after a failover it is another machine.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        database.on_connect = self._measure_on
         self._measured_at = time.monotonic()
         self._then = datetime.now(UTC)
         self.skew = timedelta(0)
@@ -162,13 +176,16 @@ class DatabaseClock:
         return self._then + timedelta(seconds=time.monotonic() - self._measured_at)
 
     async def measure(self) -> None:
-        """Read the database's clock; an answer that took long is halved into an error of that size."""
-        before = time.monotonic()
+        """Read the database's clock."""
         async with self._database.connection() as connection:
-            asked = time.monotonic()
-            then: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            await self._measure_on(connection)
+
+    async def _measure_on(self, connection: AnyConnection) -> None:
+        """An answer that took long is halved into an error of that size."""
+        before = time.monotonic()
+        then: datetime = await connection.fetchval("SELECT clock_timestamp()")
         after = time.monotonic()
-        self._measured_at = (max(before, asked) + after) / 2
+        self._measured_at = (before + after) / 2
         self._then = then
         self.measured = True
         was_off, self.skew = abs(self.skew) > _FAR_OFF, datetime.now(UTC) - self()
