@@ -12,6 +12,7 @@ from tests.chaos.switches import CAMPAIGN
 from tests.chaos.world import world
 
 _WARM_UP_S = 2.0
+_SCRAPE_EVERY_S = 15.0
 _CLOCKS = {"service-1": {"clock_off_s": 300}, "worker-1": {"clock_off_s": -300}}
 
 
@@ -25,6 +26,7 @@ def run_campaign(folder, seed, duration_s, say, **changes):
         for route, kind, probability, options in CAMPAIGN:
             it.switches.on(route, kind, probability, options)
         it.note("faults_begin")
+        scrape_again_and_again(it)
         started_at = time.monotonic()
         for blow in drawn(random, duration_s):
             it.wait(started_at + blow.at_s - time.monotonic())
@@ -34,3 +36,9 @@ def run_campaign(folder, seed, duration_s, say, **changes):
         say("faults are over; everybody has to be served now")
         it.calm()
         it.finish()
+
+
+def scrape_again_and_again(it):
+    """What a process told before it was killed counts, too."""
+    it.scrape()
+    it.later(_SCRAPE_EVERY_S, lambda: scrape_again_and_again(it))

@@ -48,10 +48,10 @@ def have_forces_land_late(it):
     made = [line["user_id"] for line in read_lines(it.folder / JOURNAL) if line["route"] == "create"]
     for user in made:
         it.switches.on("refresh", "drop_after", options={"user": user, "count": 1})
-    it.switches.on("force", "zombie", options={"delay_s": 3.5, "delay_to_s": 5.0})
-    it.wait(8.0)
+    it.switches.on("force", "zombie", options={"delay_s": 4.5, "delay_to_s": 5.5})
+    it.wait(9.5)
     it.switches.all_off()
-    it.wait(5.0)
+    it.wait(6.0)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def dump_metrics(ports, folder):
     """Write what a process says at /metrics."""
     url = f"http://{HOST}:{ports['observe']}/metrics"
     with (
-        urllib.request.urlopen(url, timeout=2) as answer,
+        urllib.request.urlopen(url, timeout=0.5) as answer,
         (folder / names.OUTPUT / "metrics").open("ab") as file,
     ):
         file.write(answer.read())

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 _TABS = 2
+_PAUSE_S = 0.6, 2.8
 _SOON = 0.3
 """The share of its life at which a tab asks for the next token."""
 
@@ -31,7 +32,7 @@ class Person:
         while not self.enough.is_set():
             await self._ask()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.enough.wait(), self._random.uniform(0.4, 1.8))
+                await asyncio.wait_for(self.enough.wait(), self._random.uniform(*_PAUSE_S))
 
     async def token(self, kind="token", by=None):
         """Ask as a service that wants the user's token."""

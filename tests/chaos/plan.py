@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 CLIENT_ID = "chaos-client"
 UPSTREAM_TIMEOUT_S = 1.0
-DATABASE_TIMEOUT_S = 1.0
-CLAIM_DEADLINE_S = 2.5
+DATABASE_TIMEOUT_S = 2.0
+CLAIM_DEADLINE_S = 3.5
 DISTRUST_WINDOW_S = 6.0
 PATIENCE_S = 12.0
 """How long a client waits for an answer; a browser would wait for ever."""
@@ -38,8 +38,8 @@ class Plan:
 
     seed: int
     duration_s: float
-    users: int = 190
-    lifetime_s: float = 8.0
+    users: int = 220
+    lifetime_s: float = 10.0
     services: int = 3
     workers: int = 2
     chaos: Mapping[str, Mapping] = field(default_factory=dict)

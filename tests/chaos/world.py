@@ -161,11 +161,16 @@ class World:
         if not self.wait(_UP_WITHIN_S, lambda: self.clients.poll() is not None):
             raise Failed("The clients do not end.")
 
+    def scrape(self):
+        """Write down what the metrics of all that are up say."""
+        for replica in self.replicas.values():
+            if replica.state is State.UP:
+                with suppress(OSError):
+                    dumps.dump_metrics(replica.ports, self.folder)
+
     def finish(self):
         """Write down what both stores and every process hold, and end the processes."""
-        for replica in self.replicas.values():
-            with suppress(OSError):
-                dumps.dump_metrics(replica.ports, self.folder)
+        self.scrape()
         dumps.dump_redis(self.stores.valkey.url, self.folder)
         for replica in self.replicas.values():
             code = replica.end(_GRACE_S)
