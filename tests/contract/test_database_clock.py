@@ -1,6 +1,7 @@
 """The broker's now is the database's, however wrong this machine's clock is; deadlines too."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -75,6 +76,33 @@ async def test_a_clock_that_was_never_measured_is_this_machines():
     clock = DatabaseClock(Database("postgresql://127.0.0.1:1/nowhere", Notes()))
     assert abs(clock() - datetime.now(UTC)) < SECOND
     assert clock.skew == timedelta(0)
+
+
+class SlowConnection:
+    """A connection whose answer comes after this process has been stopped for a while."""
+
+    def __init__(self, monkeypatch, stopped_s):
+        self._stop = lambda: monkeypatch.setattr(
+            time, "monotonic", lambda now=time.monotonic: now() + stopped_s
+        )
+
+    async def fetchval(self, _):
+        now = datetime.now(UTC)
+        self._stop()
+        return now
+
+
+async def test_a_measurement_that_took_long_changes_nothing_that_is_known(clock, monkeypatch):
+    before = clock()
+    await clock._measure_on(SlowConnection(monkeypatch, stopped_s=8))
+    assert 8 * SECOND <= clock() - before < 9 * SECOND
+
+
+async def test_a_first_measurement_that_took_long_is_never_behind_and_is_made_again(monkeypatch):
+    clock = DatabaseClock(Database("postgresql://127.0.0.1:1/nowhere", Notes()))
+    await clock._measure_on(SlowConnection(monkeypatch, stopped_s=8))
+    assert 8 * SECOND <= clock() - datetime.now(UTC) < 9 * SECOND
+    assert not clock.measured
 
 
 async def test_a_measurement_that_fails_leaves_the_clock_as_it_was():
