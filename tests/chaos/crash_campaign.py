@@ -17,7 +17,7 @@ from tests.chaos.crash_town import CLAIM_S, open_town
 from tests.chaos.points import WHOLE
 
 COMMANDS = {"service": "serve", "worker": "work"}
-AT_A_TIME = 3
+AT_A_TIME = 2
 
 
 async def run(database_url, redis_url, cases):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +19,7 @@ _WRITE_DOWN = """
     CREATE TABLE history AS SELECT clock_timestamp() AS at, g.* FROM grants g WITH NO DATA;
     CREATE FUNCTION write_down() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         INSERT INTO history SELECT clock_timestamp(), NEW.*;
+        PERFORM pg_notify('history', NEW.client);
         RETURN NULL;
     END $$;
     CREATE TRIGGER written_down AFTER INSERT OR UPDATE ON grants FOR EACH ROW EXECUTE FUNCTION write_down();
@@ -40,10 +43,11 @@ class Held:
 
 
 class History:
-    """The rows of a database whose grants are written down."""
+    """The rows of a database whose grants are written down; whoever waits is told of each commit."""
 
     def __init__(self, pool):
         self._pool = pool
+        self._waiting = defaultdict(asyncio.Event)
         self.vault = Vault([("e1", base64.b64decode(key_of("e")))])
 
     @classmethod
@@ -52,7 +56,23 @@ class History:
         """Begin to write down; once for each database."""
         async with asyncpg.create_pool(database_url, min_size=1, max_size=4) as pool:
             await pool.execute(_WRITE_DOWN)
-            yield cls(pool)
+            history = cls(pool)
+            async with pool.acquire() as connection:
+                await connection.add_listener("history", history._written)
+                yield history
+                await connection.remove_listener("history", history._written)
+
+    async def until(self, name, holds, within_s):
+        """Wait until the row of a case's user holds what is wanted of it; raises TimeoutError."""
+        async with asyncio.timeout(within_s):
+            while True:
+                written = self._waiting[name] = asyncio.Event()
+                if holds(await self.now(name)):
+                    return
+                await written.wait()
+
+    def _written(self, _connection, _pid, _channel, name):
+        self._waiting[name].set()
 
     async def of(self, name):
         """Return everything the row of a case's user has held, oldest first."""

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 from sandbox.calcom import identifier
 from tests.chaos.crash_cases import Case
-from tests.chaos.crash_town import CLAIM_S, Answer, Door, Person
+from tests.chaos.crash_town import CLAIM_S, START_WITHIN_S, Answer, Door, Person
 from tests.chaos.points import EVENT
 from tests.support.programs import Program
 from tests.support.waiting import eventually
 
 _WITHIN_S = 40.0
 _GIVEN_WITHIN_S = 15.0
-_AGAIN_S = 0.2
+_AGAIN_S = 0.5
 _FOR_GOOD = {200, 401, 409}
 
 
@@ -63,7 +63,7 @@ async def walk_in(town, seen, process):
     case, seen.process = seen.case, process
     seen.door = await town.land.door(process, "struck") if case.role == "service" else None
     seen.asking = asyncio.create_task(_ask(seen))
-    told = await process.said(EVENT, client=case.client, within_s=_WITHIN_S)
+    told = await process.said(EVENT, START_WITHIN_S, client=case.client)
     seen.struck_ms = time.time() * 1000
     gate = town.sandbox.pipeline.gates.get(told.get("gate", 0))
     if gate is not None:
@@ -77,7 +77,7 @@ async def go_on(town, seen, process):
     """Let a process go on that was stopped: all its leases and its claims' deadlines are over."""
 
     async def leases_are_over():
-        return not any([await town.lease_of(one.case.client) for one in seen])
+        return not await town.leases_of([one.case.client for one in seen])
 
     await eventually(leases_are_over, _WITHIN_S, _AGAIN_S)
     await asyncio.sleep(max(0.0, max(one.struck_ms for one in seen) / 1000 + CLAIM_S - time.time()))
@@ -137,10 +137,9 @@ async def _others_carry_on(town, seen):
     if case.role == "service":
         await seen.given(lambda: _ask_at(town.healthy, seen))
 
-    async def settled():
-        row = await town.history.now(case.client)
+    def settled(row):
         moved = row.refresh_token_dead or row.access != identifier(token)
         return row.state != "LIVE" or (moved and not row.claimed)
 
-    await eventually(settled, _WITHIN_S, _AGAIN_S)
+    await town.history.until(case.client, settled, _WITHIN_S)
     await seen.given(lambda: town.healthy.backend(case.client))

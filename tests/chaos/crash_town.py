@@ -24,16 +24,17 @@ from tests.support.environment import environment
 from tests.support.programs import started
 
 API_KEY = "backend-key"
+START_WITHIN_S = 90.0
 LIFETIME_S = 600
 STALE_AT_S, DEAD_AT_S = 330, 630
-CLAIM_S, UPSTREAM_S, WINDOW_S = 4.5, 1.5, 3.0
+CLAIM_S, UPSTREAM_S, WINDOW_S = 5.5, 2.5, 3.0
 SETTINGS = {
     "UPSTREAM_TIMEOUT": f"{UPSTREAM_S}s",
     "DATABASE_TIMEOUT": "2s",
     "LEASE_TTL": f"{CLAIM_S}s",
     "CLAIM_DEADLINE": f"{CLAIM_S}s",
-    "ANSWER_TIMEOUT": "10s",
-    "PUBLIC_ANSWER_TIMEOUT": "10s",
+    "ANSWER_TIMEOUT": "12s",
+    "PUBLIC_ANSWER_TIMEOUT": "12s",
     "DISTRUST_WINDOW": f"{WINDOW_S}s",
     "DRAIN": "15s",
     "GRACE": "20s",
@@ -131,7 +132,7 @@ class Land:
 
     async def door(self, service, name):
         """Return the listeners of a service once it listens, under a name for what is seen there."""
-        where = await service.said("service.started")
+        where = await service.said("service.started", START_WITHIN_S)
         return Door(name, f"http://{where['public']}", f"http://{where['internal']}", self.http)
 
 
@@ -167,9 +168,9 @@ class Town:
         await self.healthy.enrol(case.client, enrolment)
         return Person(case.client, user.id, access, refresh)
 
-    async def lease_of(self, name):
-        """Return who holds the lease of a case's user, or None."""
-        return await self.redis.get(f"tb:l:{hashed(UserKey(name, name))}")
+    async def leases_of(self, names):
+        """Return how many leases of these cases' users are held."""
+        return await self.redis.exists(*(f"tb:l:{hashed(UserKey(name, name))}" for name in names))
 
     async def cached(self, name):
         """Return the generation and the access token that stand in the cache for a case's user, or None."""
@@ -198,7 +199,7 @@ async def open_town(database_url, redis_url, names):
         valkey = await enter(redis.asyncio.Redis.from_url(redis_url))
         service = await _start(land, stack, "serve", names)
         worker = await _start(land, stack, "work", names, own_ticks=True, rests=str(folder))
-        await worker.said("worker.started")
+        await worker.said("worker.started", START_WITHIN_S)
         yield Town(upstream, land, history, valkey, await land.door(service, "healthy"))
 
 
