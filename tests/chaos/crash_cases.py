@@ -48,6 +48,11 @@ class Case:
         return self.do != "exit"
 
     @property
+    def loses_the_answer(self):
+        """Whether a pair was issued and is never committed; a commit that fails in a living process is repeated."""
+        return self.at in ANSWER_LOST and (self.at, self.do) != ("before_commit", "raise")
+
+    @property
     def forces(self):
         """Whether the refresh token is dead from the beginning, so that the process forces."""
         return self.at in FORCING
@@ -55,7 +60,7 @@ class Case:
     @property
     def keeps_the_old_pair(self):
         """Whether the successor finds the refresh token spent and the access token good."""
-        return self.alive and self.at in ANSWER_LOST
+        return self.alive and self.loses_the_answer
 
     @property
     def in_hand(self):
@@ -85,7 +90,7 @@ def calls_due(case):
     if case.at in FORCING:
         # F9: what was before may have killed every token, so the next holder forces without presenting.
         return Calls(0, 1, 1 if case.at == "before_force" else 2)
-    if case.at in ANSWER_LOST:
+    if case.loses_the_answer:
         return Calls(1, 1, 1)  # F7
     return Calls(1, 0, 0)  # F6 and F8
 
