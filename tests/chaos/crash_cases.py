@@ -49,7 +49,7 @@ class Case:
 
     @property
     def loses_the_answer(self):
-        """Whether a pair was issued and is never committed; a commit that fails in a living process is repeated."""
+        """Whether a pair is issued and never committed: a living process repeats a commit that fails."""
         return self.at in ANSWER_LOST and (self.at, self.do) != ("before_commit", "raise")
 
     @property
