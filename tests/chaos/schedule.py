@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 PER_MINUTE = {
-    "kill": 20.0,
+    "kill": 17.0,
     "stop": 5.0,
     "terminate": 3.0,
     "roll": 0.5,

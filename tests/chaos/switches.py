@@ -20,7 +20,7 @@ CAMPAIGN = (
     ("refresh", "database_error", 0.005, {}),
     ("refresh", "html_before", 0.005, {"status": 502}),
     ("refresh", "html_after", 0.005, {"status": 502}),
-    ("refresh", "throttled", 0.002, {"reset_s": 1.0}),
+    ("refresh", "throttled", 0.0007, {"reset_s": 1.0}),
     ("refresh", "delay_before", 0.015, _SLOW),
     ("refresh", "delay_after", 0.015, _SLOW),
     ("refresh", "malformed", 0.002, {"variant": "not_json"}),
