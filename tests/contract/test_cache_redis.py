@@ -7,6 +7,7 @@ import redis.asyncio
 
 from service.adapters.cache_values import name_of_token, name_of_user
 from service.adapters.vault import Vault
+from service.broker.model import UserKey
 from tests.support.cached import ANNA, BERT, a_token, presented
 
 
@@ -93,8 +94,10 @@ async def test_look_ups_of_one_turn_of_the_loop_are_one_command(cache, other, cl
     assert commands["cmdstat_get"]["calls"] == 2
 
 
-async def test_look_ups_in_any_number_never_need_more_than_two_connections(other, client, clock):
-    await asyncio.gather(*(other.current(ANNA.__class__("first-client", str(n))) for n in range(2000)))
+async def test_look_ups_in_any_number_never_need_more_than_two_connections(redis_world, client):
+    # A busy machine must not drop connections by the deadline here: how many there are is the question.
+    patient = redis_world.cache(redis_world.link(deadline_s=10.0))
+    await asyncio.gather(*(patient.current(UserKey("first-client", str(n))) for n in range(2000)))
     ours = [peer for peer in await client.client_list() if peer["cmd"].startswith("eval")]
     assert 1 <= len(ours) <= 2
 
