@@ -22,7 +22,6 @@ from tests.chaos.setup import HOST
 
 ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
-_PRCTL = ctypes.CDLL(None).prctl
 
 
 class State(Enum):
@@ -37,20 +36,27 @@ class State(Enum):
 
 def spawn(module, arguments, environ, log_path, **pipes):
     """Start a module of this project as a child that cannot outlive us."""
-    parent = os.getpid()
-
-    def tie():
-        _PRCTL(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
     with log_path.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT,
-            preexec_fn=tie,  # noqa: PLW1509 - what the kernel does when we die
+            preexec_fn=_tied(),  # noqa: PLW1509 - what the kernel does when we die
             start_new_session=True, **{"stdin": subprocess.DEVNULL, **pipes},
         )  # fmt: skip
+
+
+def _tied():
+    """Return what has Linux kill the child when we die; elsewhere nothing does."""
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def tie():
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return tie
 
 
 class Replica:
