@@ -16,10 +16,10 @@ _SCRAPE_EVERY_S = 15.0
 _CLOCKS = {"service-1": {"clock_off_s": 300}, "worker-1": {"clock_off_s": -300}}
 
 
-def run_campaign(folder, seed, duration_s, say, **changes):
+def run_campaign(folder, seed, duration_s, say):
     """Run it; what came of it is in the folder."""
     random = Random(seed)
-    plan = Plan(seed, duration_s, **{"chaos": _CLOCKS, **changes})
+    plan = Plan(seed, chaos=_CLOCKS)
     with world(plan, folder) as it:
         say("everything is up; the clients ask")
         it.wait(_WARM_UP_S)

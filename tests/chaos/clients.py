@@ -30,7 +30,7 @@ async def main(folder):
         people = await _made(run, asking, random)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        lives = [asyncio.create_task(person.live()) for person in people] if run["load"] else []
+        lives = [asyncio.create_task(person.live()) for person in people]
         await asyncio.to_thread(sys.stdin.readline)
         for person in people:
             person.enough.set()

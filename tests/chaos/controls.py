@@ -71,7 +71,7 @@ class Control:
         return replace(self.plan, chaos=chaos, settings={**self.plan.settings, **self.settings})
 
 
-_SMALL = Plan(seed=7, duration_s=0.0, users=20, services=2, workers=0)
+_SMALL = Plan(seed=7, users=20, services=2, workers=0)
 _STOPPED = {"service-0": {"blows": [{"at": "after_claim", "do": "stop", "nth": nth} for nth in _STOPS]}}
 CONTROLS = {
     "claim": Control(

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 
 _TABS = 2
+_AWAKE = 0.8
 _PAUSE_S = 0.6, 2.8
 _SOON = 0.3
 """The share of its life at which a tab asks for the next token."""
@@ -39,31 +40,34 @@ class Person:
         path = f"/v1/users/{self._user_id}/token"
         return await self._asking.ask(kind, self._cal_user_id, "GET", path, by=by)
 
-    async def refresh(self, held, by=None):
+    async def refresh(self, held):
         """Ask as a browser whose token was refused."""
-        path = "/refresh"
-        return await self._asking.ask("refresh", self._cal_user_id, "GET", path, presented=held, by=by)
+        return await self._asking.ask("refresh", self._cal_user_id, "GET", "/refresh", presented=held)
 
     async def complain(self, held):
         """Ask as a service whose call upstream was refused."""
         path, body = f"/v1/users/{self._user_id}/refresh", {"refused": held}
         return await self._asking.ask("complain", self._cal_user_id, "POST", path, presented=held, body=body)
 
-    async def rotate(self, by=None):
-        """Order a new pair."""
-        path = f"/v1/users/{self._user_id}/refresh"
-        return await self._asking.ask("rotate", self._cal_user_id, "POST", path, body={}, by=by)
-
     async def _ask(self):
-        place, roll = self._random.randrange(_TABS), self._random.random()
+        place, roll = self._next_tab(), self._random.random()
         held = self._tabs[place]
-        if held is None or (roll < 0.97 and self._left_s(held) > _SOON * self._lifetime_s):
+        if held is None or (roll < 0.97 and not self._ends_soon(held)):
             answer = await self.token()
         elif roll < 0.1 and self._left_s(held) < 0:
             answer = await self.complain(held["accessToken"])
         else:
             answer = await self.refresh(held["accessToken"])
         self._tabs[place] = answer or held
+
+    def _next_tab(self):
+        """Choose a tab whose token ends soon; now and then any, so that some have slept over it."""
+        due = [place for place, held in enumerate(self._tabs) if held is not None and self._ends_soon(held)]
+        awake = self._random.random() < _AWAKE
+        return self._random.choice(due) if due and awake else self._random.randrange(_TABS)
+
+    def _ends_soon(self, held):
+        return self._left_s(held) <= _SOON * self._lifetime_s
 
     def _left_s(self, held):
         return held["accessTokenExpiresAt"] / 1000 - time.time()

@@ -37,12 +37,9 @@ class Plan:
     """One run. `chaos` is what the process of a name is told beyond being the product."""
 
     seed: int
-    duration_s: float
     users: int = 220
     lifetime_s: float = 10.0
     services: int = 3
     workers: int = 2
     chaos: Mapping[str, Mapping] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    load: bool = True
-    """Whether clients ask all the time; without, the run's own script does."""

@@ -27,7 +27,6 @@ def set_up(plan, servers):
         "users": plan.users,
         "lifetime_s": plan.lifetime_s,
         "served_within_s": SERVED_WITHIN_S,
-        "load": plan.load,
         "upstream_port": next(ports),
         "replicas": {name: {door: next(ports) for door in DOORS} for name in names},
         "client_id": CLIENT_ID,
