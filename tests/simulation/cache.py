@@ -27,14 +27,15 @@ class RedisLine:
         world = self.world
         if world.loop.over:
             raise Unreachable
-        world.strike(1)
-        await world.alive()
+        if world.strike(1):
+            await world.alive()
         if world.redis.down:
             await world.spend(0.25 if world.random() < 0.2 else 0.001)
             raise Unreachable
         if world.likely(world.profile.redis_fails):
             await self._fail(call, arguments)
-        world.say("asks Redis: {}", call.__name__)
+        if world.trace is not None:
+            world.say("asks Redis: {}", call.__name__)
         if world.random() < 0.5:
             await world.spend(0.004 * world.random())
         answer = call(*arguments)

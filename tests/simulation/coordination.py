@@ -160,4 +160,5 @@ class Observer:
         self._counts[event] += 1
         if event == "answer":
             self._decided()
-        self._world.say("notes {} {}", event, facts)
+        if self._world.trace is not None:
+            self._world.say("notes {} {}", event, facts)

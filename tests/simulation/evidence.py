@@ -25,17 +25,20 @@ class Evidence:
     terms: Terms
     loop: Loop
     excuses: int = 0
+    by_kind: dict = field(default_factory=dict)
     stored: dict = field(default_factory=dict)
     stored_by_refresh_token: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        for entry in self.tables.log:
+            self.by_kind.setdefault(type(entry), []).append(entry)
         for entry in self.of(Stored):
             self.stored[entry.access_token] = entry
             self.stored_by_refresh_token[entry.refresh_token] = entry
 
     def of(self, kind):
         """Return what was committed of one kind, in order."""
-        return [entry for entry in self.tables.log if type(entry) is kind]
+        return self.by_kind.get(kind, [])
 
     @cached_property
     def handed_out(self):

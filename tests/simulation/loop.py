@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import events
+from contextlib import contextmanager
 from contextvars import copy_context
 from heapq import heappop, heappush
 
@@ -21,26 +22,23 @@ class Stuck(Exception):
     """Nothing is left that could happen, or it never ends."""
 
 
-class Callback:
-    """One callback asked for; what asyncio calls a handle."""
+class Callback(list):
+    """One callback asked for, as [call, args, context, process]; what asyncio calls a handle."""
 
-    __slots__ = ("args", "call", "context", "process")
-
-    def __init__(self, call, args, context, process):
-        self.call = call
-        self.args = args
-        self.context = context
-        self.process = process
+    __slots__ = ()
 
     def cancel(self):
-        self.call = None
+        self[0] = None
 
     def cancelled(self):
-        return self.call is None
+        return self[0] is None
 
 
 class Loop(asyncio.AbstractEventLoop):
     """Runs one schedule: `choose` gives numbers in [0, 1)."""
+
+    get_debug = bool
+    """Asked at every future's birth: the quickest way to say no."""
 
     def __init__(self, choose):
         self.now = 0.0
@@ -63,26 +61,19 @@ class Loop(asyncio.AbstractEventLoop):
 
     def run(self, main):
         """Run a coroutine of the outside to its end and return its result."""
-        events._set_running_loop(self)
-        try:
+        with _running(self):
             task = self.create_task(main, context=self.outside.context)
-            while not task.done():
-                self._step()
+            self._run_until(task.done)
             return task.result()
-        finally:
-            events._set_running_loop(None)
 
     def close(self):
         """Let go of everything that was left unfinished; what it would still do is of no effect."""
         self.over = True
-        events._set_running_loop(self)
-        try:
+        with _running(self):
             for task, _ in self._tasks:
                 if not task.done():
                     task._log_destroy_pending = False
                     task.get_coro().close()
-        finally:
-            events._set_running_loop(None)
         self._tasks.clear()
         self._timers.clear()
 
@@ -115,7 +106,7 @@ class Loop(asyncio.AbstractEventLoop):
         if context is None:
             context = copy_context()
         process = context.get(PROCESS, self.outside)
-        asked = Callback(callback, args, context, process)
+        asked = Callback((callback, args, context, process))
         if process.alive:
             process.ready.append(asked)
             if not process.listed and not process.stopped:
@@ -129,10 +120,17 @@ class Loop(asyncio.AbstractEventLoop):
     def call_at(self, when, callback, *args, context=None):
         if context is None:
             context = copy_context()
-        asked = Callback(callback, args, context, context.get(PROCESS, self.outside))
+        asked = Callback((callback, args, context, context.get(PROCESS, self.outside)))
         self._asked += 1
         heappush(self._timers, (when, self._asked, asked))
         return asked
+
+    def after(self, delay):
+        """Return a future that is done when so much time has passed."""
+        passed = asyncio.Future(loop=self)
+        self._asked += 1
+        heappush(self._timers, (self.now + delay, self._asked, passed))
+        return passed
 
     def create_future(self):
         return asyncio.Future(loop=self)
@@ -142,9 +140,6 @@ class Loop(asyncio.AbstractEventLoop):
         process = PROCESS.get(self.outside) if context is None else context.get(PROCESS, self.outside)
         self._tasks.append((task, process))
         return task
-
-    def get_debug(self):
-        return False
 
     def is_running(self):
         return not self.over
@@ -156,40 +151,58 @@ class Loop(asyncio.AbstractEventLoop):
         if not self.over:
             self.complaints.append(f"{context['message']}: {context.get('exception')!r}")
 
-    def _step(self):
-        runnable = self._runnable
-        if not runnable:
-            self._pass_time()
-            return
-        place = int(self._choose() * len(runnable)) if len(runnable) > 1 else 0
-        process = runnable[place]
-        ready = process.ready
-        if not ready or process.stopped:
-            process.listed = False
-            runnable[place] = runnable[-1]
-            runnable.pop()
-            return
-        self.steps += 1
-        if self.steps > _MOST_STEPS:
-            raise Stuck("the schedule does not come to an end")
-        asked = ready.popleft()
-        if asked.call is not None:
-            asked.context.run(asked.call, *asked.args)
+    def _run_until(self, done):
+        """Let one process after the other go a step; a process with nothing to do is not asked."""
+        runnable, choose = self._runnable, self._choose
+        while not done():
+            if not runnable:
+                self._pass_time()
+                continue
+            place = int(choose() * len(runnable)) if len(runnable) > 1 else 0
+            process = runnable[place]
+            ready = process.ready
+            asked = ready.popleft() if ready and not process.stopped else None
+            if not ready or process.stopped:
+                process.listed = False
+                runnable[place] = runnable[-1]
+                runnable.pop()
+            if asked is None or asked[0] is None:
+                continue
+            self.steps += 1
+            if self.steps > _MOST_STEPS:
+                raise Stuck("the schedule does not come to an end")
+            call, arguments, context, _ = asked
+            context.run(call, *arguments)
 
     def _pass_time(self):
         """Go to the next timer and make its callback ready, with all that are due at the same instant."""
         timers = self._timers
         if not timers:
             raise Stuck("nothing is left that could happen")
-        self.now = max(self.now, timers[0][0])
-        while timers and timers[0][0] <= self.now:
+        self.now = now = max(self.now, timers[0][0])
+        while timers and timers[0][0] <= now:
             asked = heappop(timers)[2]
-            process = asked.process
-            if asked.call is not None and process.alive:
-                process.ready.append(asked)
-                self._list(process)
+            if type(asked) is not Callback:
+                if not asked.done():
+                    asked.set_result(None)
+            elif asked[0] is not None and asked[3].alive:
+                asked[3].ready.append(asked)
+                self._list(asked[3])
 
     def _list(self, process):
         if not process.listed and not process.stopped and process.ready:
             process.listed = True
             self._runnable.append(process)
+
+
+@contextmanager
+def _running(loop):
+    """Have asyncio find this loop; its own look-up asks the kernel for the process id every time."""
+    looked_up = events.get_running_loop
+    events._set_running_loop(loop)
+    asyncio.get_running_loop = events.get_running_loop = lambda: loop
+    try:
+        yield
+    finally:
+        asyncio.get_running_loop = events.get_running_loop = looked_up
+        events._set_running_loop(None)

@@ -118,16 +118,18 @@ class Replica:
         return await answer
 
     async def _answer(self, record, use, answer):
+        patience = self._world.loop.call_later(record.patience_s, asyncio.current_task().cancel)
         try:
-            async with asyncio.timeout(record.patience_s):
-                outcome = await use(self.broker)
-        except TimeoutError:
+            outcome = await use(self.broker)
+        except asyncio.CancelledError:
             outcome = Impatient()
         except BrokerError as error:
             outcome = error.with_traceback(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
             self._world.say("fails: {}", "".join(traceback.format_exception(error)))
             outcome = error.with_traceback(None)
+        finally:
+            patience.cancel()
         self._flush_later()
         if not answer.done():
             answer.set_result(outcome)
@@ -211,9 +213,16 @@ def terms_of(profile):
 
 def _clock(world, error_s):
     """Return a process's measure of the database's clock."""
-    started = NOON + timedelta(seconds=error_s)
-    loop = world.loop
-    return lambda: started + timedelta(seconds=loop.now)
+    started, loop = NOON + timedelta(seconds=error_s), world.loop
+    read_at, then = 0.0, started
+
+    def now():
+        nonlocal read_at, then
+        if loop.now != read_at:
+            read_at, then = loop.now, started + timedelta(seconds=loop.now)
+        return then
+
+    return now
 
 
 def _decided(world, clock):

@@ -25,28 +25,31 @@ class Line:
         world = self._world
         if world.loop.over:
             raise StorageUnavailable
-        await world.way()
-        await self._require_up()
-        world.strike(weight)
-        await world.alive()
+        if seconds := world.way_s():
+            await world.spend(seconds)
+        if world.storage_down:
+            await self._miss()
+        if world.strike(weight):
+            await world.alive()
         fails = world.likely(world.profile.storage_fails)
         if fails and world.random() < 0.6:
             await self._fail(weight, statement, arguments)
         answer = statement(*arguments)
         world.say("has {} done: {!r:.60}", statement.__name__, answer)
-        world.strike(weight)
-        await world.alive()
-        await world.way()
-        await self._require_up()
+        if world.strike(weight):
+            await world.alive()
+        if seconds := world.way_s():
+            await world.spend(seconds)
+        if world.storage_down:
+            await self._miss()
         if fails:
             raise StorageUnavailable("the acknowledgement was lost")
         return answer
 
-    async def _require_up(self):
-        world = self._world
-        if world.storage_down:
-            await world.spend(DATABASE_TIMEOUT_S if world.random() < 0.3 else 0.01)
-            raise StorageUnavailable
+    async def _miss(self):
+        """Find that the database is away."""
+        await self._world.spend(DATABASE_TIMEOUT_S if self._world.random() < 0.3 else 0.01)
+        raise StorageUnavailable
 
     async def _fail(self, weight, statement, arguments):
         """Fail before anything is done; what writes may still be done a little later."""

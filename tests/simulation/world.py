@@ -28,6 +28,7 @@ class World:
         self.profile = profile
         self.random = Random(f"schedule {seed}").random
         self.loop = Loop(self.random)
+        self.spend = self.loop.after
         self.redis = MemoryStore()
         self.storage_down = False
         self.upstream_down = False
@@ -49,11 +50,16 @@ class World:
         self._blows = blows
 
     def strike(self, weight):
-        """Burn the fuse; a blow may fall on the process that runs, or on what it depends on."""
+        """Burn the fuse; a blow may fall on the process that runs, or on what it depends on.
+
+        Returns whether one has fallen: then the process may not be `alive` to go on.
+        """
         self._fuse -= weight
-        if self._fuse < 0 and not self.calm and self._blows is not None:
-            self._fuse = self._new_fuse()
-            self._blows.fall(PROCESS.get(self.loop.outside))
+        if self._fuse >= 0 or self.calm or self._blows is None:
+            return False
+        self._fuse = self._new_fuse()
+        self._blows.fall(PROCESS.get(self.loop.outside))
+        return True
 
     def between(self, low, high):
         return low + (high - low) * self.random()
@@ -61,21 +67,12 @@ class World:
     def likely(self, share):
         return share > 0 and not self.calm and self.random() < share
 
-    async def way(self):
-        """Spend what a message takes to a store or back; often nothing else happens meanwhile."""
+    def way_s(self):
+        """Return what a message takes to a store or back; often nothing, so that nothing else happens."""
         chance = self.random()
         if chance < 0.5:
-            return
-        await self.spend(0.02 * chance if chance < 0.97 or self.calm else 2.0 * self.random())
-
-    async def spend(self, seconds):
-        """Let time pass for the process that runs."""
-        future = self.loop.create_future()
-        timer = self.loop.call_later(seconds, _wake, future)
-        try:
-            await future
-        finally:
-            timer.cancel()
+            return 0.0
+        return 0.02 * chance if chance < 0.97 or self.calm else 2.0 * self.random()
 
     def later(self, seconds, call, *args):
         """Have something done by the outside, whatever becomes of the process that runs."""
