@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.simulation.profile import CLAIM_DEADLINE_S
 
 _ON_A_PROCESS = (("kill", 0.50), ("stop", 0.30), ("retire", 0.05))
+_PROCESS_BLOWS = frozenset(kind for kind, _ in _ON_A_PROCESS)
 _ON_A_STORE = (
     ("flush", 0.04),
     ("lose_redis", 0.04),
@@ -12,6 +13,9 @@ _ON_A_STORE = (
     ("lose_upstream", 0.02),
     ("refuse_client", 0.01),
 )
+
+
+_ON_ANOTHER = 0.2
 
 
 class Blows:
@@ -22,18 +26,28 @@ class Blows:
         self._replicas = replicas
 
     def fall(self, process):
-        """Let a blow fall on this process or on what it depends on."""
-        replica = self._replicas.of(process)
-        kinds = _ON_A_STORE if replica is None else (*_ON_A_PROCESS, *_ON_A_STORE)
-        kind = _drawn(kinds, self._world.random())
-        if replica is None:
-            getattr(self, f"_{kind}")()
-        elif self._world.profile.stops:
-            self._stop(replica)
-        elif kind in {"kill", "stop", "retire"}:
-            getattr(self, f"_{kind}")(replica)
+        """Let a blow fall on this process or on what it depends on, or on one that only waits just now."""
+        replica, others = self._replicas.of(process), self._waiting(process)
+        if others and self._world.random() < _ON_ANOTHER:
+            replica = others[int(self._world.random() * len(others))]
+            self._world.troubles["one that waits is struck"] += 1
+        kind = self._kind(replica)
+        self._world.troubles[kind] += 1
+        blow = getattr(self, f"_{kind}")
+        if kind in _PROCESS_BLOWS:
+            blow(replica)
         else:
-            getattr(self, f"_{kind}")()
+            blow()
+
+    def _waiting(self, process):
+        others = [one for one in self._replicas if one.process is not process]
+        return [one for one in others if one.process.alive and not one.process.stopped]
+
+    def _kind(self, replica):
+        if replica is not None and self._world.profile.stops:
+            return "stop"
+        kinds = _ON_A_STORE if replica is None else (*_ON_A_PROCESS, *_ON_A_STORE)
+        return _drawn(kinds, self._world.random())
 
     def mend_all(self):
         """Undo everything that is still broken."""

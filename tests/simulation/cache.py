@@ -46,6 +46,7 @@ class RedisLine:
     async def _fail(self, call, arguments):
         world = self.world
         world.say("is failed by Redis: {}", call.__name__)
+        world.troubles["Redis fails"] += 1
         if world.random() < 0.5:
             world.later(world.between(0.0, 0.5), call, *arguments)
         await world.spend(0.25)

@@ -29,11 +29,13 @@ class Tally:
     """What a number of schedules came to; `findings` by seed."""
 
     schedules: int = 0
+    cpu_s: float = 0.0
     figures: Counter = field(default_factory=Counter)
     findings: dict = field(default_factory=dict)
 
     def add(self, other):
         self.schedules += other.schedules
+        self.cpu_s += other.cpu_s
         self.figures += other.figures
         self.findings |= other.findings
 
@@ -54,7 +56,8 @@ class Tally:
                 self.figures["refreshes answered"] += 1
         for event in ("refresh.unknown", "refresh.fenced_out", "grant.recovered", "grant.distrusted"):
             self.figures[event] += schedule.journal.counts[event]
-        self.figures["kills"] += sum(replica.started - 1 for replica in schedule.replicas)
+        for name, times in schedule.world.troubles.items():
+            self.figures[f"trouble: {name}"] += times
         self.figures["caches behind their row at rest"] += schedule.behind
         self.figures["answers excused: Redis owed a block"] += schedule.excuses
         if findings:
@@ -63,7 +66,7 @@ class Tally:
 
 def run_seeds(seeds, profile=None):
     """Run these seeds one after the other and return their tally."""
-    tally = Tally()
+    tally, began_s = Tally(), time.process_time()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -78,6 +81,7 @@ def run_seeds(seeds, profile=None):
     finally:
         gc.unfreeze()
         gc.enable()
+    tally.cpu_s = time.process_time() - began_s
     return tally
 
 
@@ -109,7 +113,7 @@ def batches(first_seed, schedules):
 
 def told(tally, seconds):
     """Return the figures, and every finding with its seed, as lines."""
-    lines = [f"{tally.schedules} schedules in {seconds:.1f} s ({tally.schedules / seconds:.0f} a second)"]
+    lines = [f"{tally.schedules} schedules in {seconds:.1f} s and {tally.cpu_s:.1f} s of CPU"]
     lines += [f"  {name}: {count}" for name, count in sorted(tally.figures.items())]
     for seed, findings in sorted(tally.findings.items()):
         lines.append(f"seed {seed}, again with: python -m tests.simulation --replay {seed}")

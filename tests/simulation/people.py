@@ -19,6 +19,9 @@ CREATED = "dora"
 BROWSER_WAITS_S = 35.0
 SERVICE_WAITS_S = 8.0
 
+_SENT_AGAIN = frozenset({"browser", "service", "complaint", "create"})
+"""What something in between may deliver twice and a caller means once; an order that comes late is obeyed."""
+
 
 class Town:
     """Everybody who asks, and the way their calls go into the journal."""
@@ -32,9 +35,15 @@ class Town:
         self._journal = journal
 
     async def ask(self, kind, key, use, *, replica=None, **facts):
-        """Make a call; returns its record."""
+        """Make a call; returns its record. What was delivered twice is another call, with its own record."""
+        if kind in _SENT_AGAIN and self.world.likely(self.world.profile.delivered_twice):
+            self.world.troubles["request delivered twice"] += 1
+            again = self._ask(kind, key, use, self._replicas.any_service(), facts)
+            self.world.loop.create_task(again, context=self.world.loop.outside.context)
+        return await self._ask(kind, key, use, replica or self._replicas.any_service(), facts)
+
+    async def _ask(self, kind, key, use, replica, facts):
         world = self.world
-        replica = replica or self._replicas.any_service()
         process = replica.process
         call = Call(kind, key, world.loop.now, by=process.name, **facts)
         self._journal.calls.append(call)

@@ -28,7 +28,7 @@ class Upstream:
     not_sent: float = 0.0
     throttled: float = 0.0
     doubled: float = 0.0
-    """Carried out twice by something in between; the second answer arrives."""
+    """Carried out twice by something in between; either answer arrives."""
     slow: float = 0.0
     """Takes up to the caller's whole patience."""
     recover_late: float = 0.0
@@ -53,6 +53,8 @@ class Profile:
     lag: float = 0.0
     """How long a replica upstream knows nothing of a new pair, as a share of the wait the broker allows."""
     clock_error_s: float = 0.2
+    delivered_twice: float = 0.0
+    """How likely a request comes to a second replica too, or the worker's tick twice."""
     orders: float = 0.0
     """How many orders (revoke, force, rotate) to expect a user and lifetime."""
     creates: bool = False
@@ -114,6 +116,7 @@ def _draw_any(random):
         redis_fails=trouble * random.choice((0.0, 0.01, 0.05)),
         lag=min(1.0, trouble) * random.choice((0.0, 0.0, 0.9)),
         clock_error_s=random.choice((0.0, 0.05, 0.5)),
+        delivered_twice=min(1.0, trouble) * random.choice((0.0, 0.0, 0.05, 0.3)),
         orders=random.choice((0.0, 0.3, 1.0)),
         creates=random.random() < 0.25,
         leaves=random.choice((None,) * 10 + ("deleted", "gone")),

@@ -159,9 +159,15 @@ class Replica:
         broker = self.broker
         while True:
             await self._world.spend(self._world.profile.tick_s)
-            if self.open:
-                with suppress(BrokerError):
-                    await broker.sweeps.sweep(CLIENT, _SWEEP_AT_MOST)
+            if self._world.likely(self._world.profile.delivered_twice):
+                self._world.troubles["tick delivered twice"] += 1
+                self.run(self._sweep(broker))
+            await self._sweep(broker)
+
+    async def _sweep(self, broker):
+        if self.open:
+            with suppress(BrokerError):
+                await broker.sweeps.sweep(CLIENT, _SWEEP_AT_MOST)
 
     def _build(self):
         world, profile = self._world, self._world.profile

@@ -43,6 +43,7 @@ class Line:
         if world.storage_down:
             await self._miss()
         if fails:
+            world.troubles["acknowledgement is lost"] += 1
             raise StorageUnavailable("the acknowledgement was lost")
         return answer
 
@@ -54,7 +55,9 @@ class Line:
     async def _fail(self, weight, statement, arguments):
         """Fail before anything is done; what writes may still be done a little later."""
         world = self._world
+        world.troubles["statement fails"] += 1
         if weight == _WRITING_WEIGHS and world.random() < 0.3:
+            world.troubles["statement lands late"] += 1
             world.later(world.between(0.0, DATABASE_TIMEOUT_S), _carry_out, statement, arguments)
         await world.spend(world.between(0.0, DATABASE_TIMEOUT_S))
         raise StorageUnavailable

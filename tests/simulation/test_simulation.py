@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.campaign import batches, run_campaign, told
+from tests.simulation.campaign import batches, run_campaign, run_seeds, told
 from tests.simulation.controls import CONTROLS
 from tests.simulation.schedule import Schedule
 
@@ -19,6 +19,13 @@ SCHEDULES = os.environ.get("SIMULATION_SCHEDULES")
 SECONDS = float(os.environ.get("SIMULATION_SECONDS", "20"))
 FIRST_SEED = int(os.environ.get("SIMULATION_SEED", "0"))
 WITHIN = 40
+TROUBLES = (
+    "kill", "stop", "retire", "one that waits is struck",
+    "flush", "lose_redis", "lose_storage", "lose_upstream", "refuse_client",
+    "lost", "late", "vanished", "not_sent", "throttled", "doubled", "slow",
+    "statement fails", "statement lands late", "acknowledgement is lost", "Redis fails",
+    "request delivered twice", "tick delivered twice",
+)  # fmt: skip
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,6 +48,11 @@ def test_no_schedule_breaks_an_invariant(capsys):
 def test_a_campaign_of_so_many_schedules_runs_each_seed_once_and_ends():
     handed_out = [seed for batch in islice(batches(7, 120), 10) for seed in batch]
     assert handed_out == list(range(7, 127))
+
+
+def test_every_kind_of_trouble_comes_in_a_hundred_schedules():
+    figures = run_seeds(range(100)).figures
+    assert {name for name in TROUBLES if not figures[f"trouble: {name}"]} == set()
 
 
 @pytest.mark.parametrize("mechanism", CONTROLS)

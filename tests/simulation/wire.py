@@ -87,6 +87,7 @@ class Wire:
         world.say("sends {} {}", call, shown)
         world.strike(_SENDING_WEIGHS)
         fate = self._fate(call)
+        world.troubles[fate] += 1
         outcome = await getattr(self, f"_{fate}")(exchange, partial(self._carry_out, exchange, carry_out))
         await world.alive()
         exchange.answered_at, exchange.outcome = world.loop.now, outcome
@@ -131,6 +132,10 @@ class Wire:
         return await self._answered(exchange, carry_out, there, self._world.between(0.0, UPSTREAM_TIMEOUT_S))
 
     async def _doubled(self, exchange, carry_out):
+        """Either answer arrives; of a force-refresh the second, which is the one whose pair is alive."""
+        if exchange.call != "recover" and self._world.random() < 0.5:
+            self._world.later(self._world.between(0.3, self._world.profile.zombie_s), carry_out)
+            return await self._well(exchange, carry_out)
         self._world.later(self._world.between(0.0, 0.3), carry_out)
         return await self._answered(exchange, carry_out, 0.3, self._world.between(0.02, 1.0))
 

@@ -6,6 +6,7 @@ something is under way. After `calm` nothing goes wrong any more.
 
 from __future__ import annotations
 
+from collections import Counter
 from math import log
 from random import Random
 from types import coroutine
@@ -36,6 +37,7 @@ class World:
         self.calm = False
         self.replicas = []
         self.trace = trace
+        self.troubles = Counter()
         self._blows = None
         self._fuse = self._new_fuse()
 
