@@ -5,6 +5,7 @@ A blow that would leave no service up waits for its turn, unless that is what it
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, suppress
 
 import redis
@@ -15,6 +16,7 @@ from tests.chaos.plan import CLAIM_DEADLINE_S
 
 _AGAIN_S = 0.3
 _REDIS_S = 1.0
+_FILLED_S = 5.0
 
 
 def strike(world, blow):
@@ -90,6 +92,7 @@ def redis_kill(world, blow):
     if not (world.stores.valkey.running and world.stores.postgres.running):
         return False
     world.stores.valkey.kill()
+    world.emptied_at = time.monotonic()
     world.note("redis_kill")
     world.later(0.2 + 1.8 * blow.other, world.stores.valkey.start)
     return True
@@ -105,11 +108,17 @@ def redis_flush(world, _):
     """Empty Valkey; what it held is looked through for secrets first."""
     with suppress(redis.RedisError):
         dumps.dump_redis(world.stores.valkey.url, world.folder)
+    world.emptied_at = time.monotonic()
     return _redis(world, "flush", lambda client: client.flushall())
 
 
 def postgres_restart(world, blow):
-    """Stop PostgreSQL in good order, and start it again a moment later."""
+    """Stop PostgreSQL in good order, and start it again a moment later.
+
+    Not while Redis is still all but empty: that is both stores at once, which `postgres_kill` sees to.
+    """
+    if time.monotonic() - world.emptied_at < _FILLED_S:
+        return False
     return _postgres_gone(world, blow, "postgres_restart", world.stores.postgres.stop)
 
 

@@ -16,9 +16,9 @@ PER_MINUTE = {
     "redis_kill": 1.5,
     "redis_pause": 3.0,
     "redis_flush": 3.0,
-    "postgres_restart": 0.6,
-    "postgres_kill": 0.3,
-    "postgres_massacre": 3.0,
+    "postgres_restart": 0.4,
+    "postgres_kill": 0.2,
+    "postgres_massacre": 2.6,
 }
 
 

@@ -50,6 +50,7 @@ class World:
         self.clients = None
         self._upstream = None
         self.replicas = {name: self._replica(name) for name in run["replicas"]}
+        self.emptied_at = time.monotonic()
         self._later = []
         self._numbers = count()
         self._dark_since_ms = None
