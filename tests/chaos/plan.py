@@ -37,7 +37,7 @@ class Plan:
     """One run. `chaos` is what the process of a name is told beyond being the product."""
 
     seed: int
-    users: int = 220
+    users: int = 240
     lifetime_s: float = 10.0
     services: int = 3
     workers: int = 2
