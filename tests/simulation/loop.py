@@ -16,6 +16,7 @@ from heapq import heappop, heappush
 from tests.simulation.processes import PROCESS, Process
 
 _MOST_STEPS = 400_000
+_LOOK_UPS = ("get_running_loop", "_get_event_loop")
 
 
 class Stuck(Exception):
@@ -155,10 +156,11 @@ class Loop(asyncio.AbstractEventLoop):
         """Let one process after the other go a step; a process with nothing to do is not asked."""
         runnable, choose = self._runnable, self._choose
         while not done():
-            if not runnable:
+            many = len(runnable)
+            if not many:
                 self._pass_time()
                 continue
-            place = int(choose() * len(runnable)) if len(runnable) > 1 else 0
+            place = int(choose() * many) if many > 1 else 0
             process = runnable[place]
             ready = process.ready
             asked = ready.popleft() if ready and not process.stopped else None
@@ -198,11 +200,15 @@ class Loop(asyncio.AbstractEventLoop):
 @contextmanager
 def _running(loop):
     """Have asyncio find this loop; its own look-up asks the kernel for the process id every time."""
-    looked_up = events.get_running_loop
+    looked_up = {name: getattr(events, name) for name in _LOOK_UPS if hasattr(events, name)}
     events._set_running_loop(loop)
-    asyncio.get_running_loop = events.get_running_loop = lambda: loop
+    for name in looked_up:
+        setattr(events, name, lambda *_, **__: loop)
+    asyncio.get_running_loop = events.get_running_loop
     try:
         yield
     finally:
-        asyncio.get_running_loop = events.get_running_loop = looked_up
+        for name, own in looked_up.items():
+            setattr(events, name, own)
+        asyncio.get_running_loop = events.get_running_loop
         events._set_running_loop(None)

@@ -135,7 +135,7 @@ class Replica:
             answer.set_result(outcome)
 
     def _flush_later(self):
-        if not self._flushing:
+        if not self._flushing and self.broker.answers.uses._pending:
             self._flushing = True
             self.run(self._flush(self.broker))
 

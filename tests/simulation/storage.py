@@ -76,21 +76,21 @@ class ClaimStore:
         self._claims = claims
         self._fingerprints = fingerprints
 
-    async def claim(self, key, generation, owner):
-        return await self._line.ask(_WRITING_WEIGHS, self._claims.claim, key, generation, owner)
+    def claim(self, key, generation, owner):
+        return self._line.ask(_WRITING_WEIGHS, self._claims.claim, key, generation, owner)
 
-    async def claim_due(self, client, limit, now, owner):
-        return await self._line.ask(_WRITING_WEIGHS, self._claims.claim_due, client, limit, now, owner)
+    def claim_due(self, client, limit, now, owner):
+        return self._line.ask(_WRITING_WEIGHS, self._claims.claim_due, client, limit, now, owner)
 
-    async def restamp(self, claim, kind):
-        return await self._line.ask(_WRITING_WEIGHS, self._claims.restamp, claim, kind)
+    def restamp(self, claim, kind):
+        return self._line.ask(_WRITING_WEIGHS, self._claims.restamp, claim, kind)
 
-    async def settle(self, settlement):
+    def settle(self, settlement):
         fingerprint = self._fingerprints.of(settlement.pair.access_token)[0]
-        return await self._line.ask(_WRITING_WEIGHS, self._claims.settle, settlement, fingerprint)
+        return self._line.ask(_WRITING_WEIGHS, self._claims.settle, settlement, fingerprint)
 
-    async def end_claim(self, claim, aftermath):
-        return await self._line.ask(_WRITING_WEIGHS, self._claims.end_claim, claim, aftermath)
+    def end_claim(self, claim, aftermath):
+        return self._line.ask(_WRITING_WEIGHS, self._claims.end_claim, claim, aftermath)
 
 
 class GrantStore:
@@ -100,37 +100,35 @@ class GrantStore:
         self._line = line
         self._grants = grants
 
-    async def now(self):
-        return await self._line.ask(_READING_WEIGHS, self._grants.now)
+    def now(self):
+        return self._line.ask(_READING_WEIGHS, self._grants.now)
 
-    async def find(self, fingerprints):
-        return await self._line.ask(_READING_WEIGHS, self._grants.find, fingerprints)
+    def find(self, fingerprints):
+        return self._line.ask(_READING_WEIGHS, self._grants.find, fingerprints)
 
-    async def load(self, key):
-        return await self._line.ask(_READING_WEIGHS, self._grants.load, key)
+    def load(self, key):
+        return self._line.ask(_READING_WEIGHS, self._grants.load, key)
 
-    async def mark_refused(self, key, generation):
-        return await self._line.ask(_WRITING_WEIGHS, self._grants.mark_refused, key, generation)
+    def mark_refused(self, key, generation):
+        return self._line.ask(_WRITING_WEIGHS, self._grants.mark_refused, key, generation)
 
-    async def distrust(self, key):
-        return await self._line.ask(_WRITING_WEIGHS, self._grants.distrust, key)
+    def distrust(self, key):
+        return self._line.ask(_WRITING_WEIGHS, self._grants.distrust, key)
 
-    async def clear_distrust(self, key, generation, confirmed_at):
-        return await self._line.ask(
-            _WRITING_WEIGHS, self._grants.clear_distrust, key, generation, confirmed_at
-        )
+    def clear_distrust(self, key, generation, confirmed_at):
+        return self._line.ask(_WRITING_WEIGHS, self._grants.clear_distrust, key, generation, confirmed_at)
 
-    async def note_uses(self, uses):
-        return await self._line.ask(_WRITING_WEIGHS, self._grants.note_uses, uses)
+    def note_uses(self, uses):
+        return self._line.ask(_WRITING_WEIGHS, self._grants.note_uses, uses)
 
-    async def vouch(self, key, at):
-        return await self._line.ask(_WRITING_WEIGHS, self._grants.vouch, key, at)
+    def vouch(self, key, at):
+        return self._line.ask(_WRITING_WEIGHS, self._grants.vouch, key, at)
 
-    async def request_force(self, key, *, revoke, actor):
-        return await self._line.ask(_WRITING_WEIGHS, self._grants.request_force, key, revoke)
+    def request_force(self, key, *, revoke, actor):
+        return self._line.ask(_WRITING_WEIGHS, self._grants.request_force, key, revoke)
 
-    async def set_state(self, key, state, reason, *, due_at, actor):
-        return await self._line.ask(_WRITING_WEIGHS, self._grants.set_state, key, state, reason, due_at)
+    def set_state(self, key, state, reason, *, due_at, actor):
+        return self._line.ask(_WRITING_WEIGHS, self._grants.set_state, key, state, reason, due_at)
 
 
 class UserStore:
@@ -141,21 +139,21 @@ class UserStore:
         self._users = users
         self._fingerprints = fingerprints
 
-    async def load_user(self, key):
-        return await self._line.ask(_READING_WEIGHS, self._users.load_user, key)
+    def load_user(self, key):
+        return self._line.ask(_READING_WEIGHS, self._users.load_user, key)
 
-    async def begin_create(self, key, profile, owner):
-        return await self._line.ask(_WRITING_WEIGHS, self._users.begin_create, key, profile, owner)
+    def begin_create(self, key, profile, owner):
+        return self._line.ask(_WRITING_WEIGHS, self._users.begin_create, key, profile, owner)
 
-    async def note_attempt(self, key, intent):
-        return await self._line.ask(_WRITING_WEIGHS, self._users.note_attempt, key, intent)
+    def note_attempt(self, key, intent):
+        return self._line.ask(_WRITING_WEIGHS, self._users.note_attempt, key, intent)
 
-    async def abandon_create(self, key, intent, *, uncertain):
-        return await self._line.ask(_WRITING_WEIGHS, self._users.abandon_create, key, intent, uncertain)
+    def abandon_create(self, key, intent, *, uncertain):
+        return self._line.ask(_WRITING_WEIGHS, self._users.abandon_create, key, intent, uncertain)
 
-    async def link(self, grant, profile, *, replace):
+    def link(self, grant, profile, *, replace):
         fingerprint = self._fingerprints.of(grant.pair.access_token)[0]
-        return await self._line.ask(_WRITING_WEIGHS, self._users.link, grant, profile, replace, fingerprint)
+        return self._line.ask(_WRITING_WEIGHS, self._users.link, grant, profile, replace, fingerprint)
 
-    async def forget(self, key):
-        return await self._line.ask(_WRITING_WEIGHS, self._users.forget, key)
+    def forget(self, key):
+        return self._line.ask(_WRITING_WEIGHS, self._users.forget, key)
