@@ -1,5 +1,6 @@
 """Processes of the broker that are replaced where they stand: the same command, settings and ports again."""
 
+import asyncio
 import signal
 from contextlib import AsyncExitStack
 from datetime import datetime
@@ -35,22 +36,26 @@ class Replica:
     async def __aexit__(self, *failure):
         await self._running.__aexit__(*failure)
 
-    async def replace(self):
-        """End the process with SIGTERM, as Kubernetes does, and start another in its place."""
-        asked_at = time()
+    def tell_to_end(self):
+        """Send SIGTERM, as Kubernetes does."""
+        self._told_at = time()
         self.program.process.send_signal(signal.SIGTERM)
-        code = await self.program.end(self._grace_s)
-        self.replaced.append(Farewell(code, asked_at, self.program.of("refresh.rotated")))
+
+    async def replace(self):
+        """See the process that was told to end, and start another in its place."""
+        async with asyncio.timeout(self._grace_s):
+            code = await self.program.process.wait()
         await self._running.aclose()
+        self.replaced.append(Farewell(code, self._told_at, self.program.of("refresh.rotated")))
         await self.__aenter__()
 
 
 class Farewell:
     """How a process ended: its exit code, and how many rotations it finished after it was told to end."""
 
-    def __init__(self, code, asked_at, rotated):
+    def __init__(self, code, told_at, rotated):
         self.code = code
-        self.carried_over = sum(_written_at(line) > asked_at for line in rotated)
+        self.carried_over = sum(_written_at(line) > told_at for line in rotated)
 
 
 def _written_at(line):

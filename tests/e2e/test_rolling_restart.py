@@ -1,7 +1,7 @@
 """Rolling restarts under load: no caller sees one, and no refresh token is lost to one."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import pytest
@@ -20,10 +20,11 @@ ROUNDS = 6
 EVERY_S = 5.0
 LIFETIME_S = 10
 UPSTREAM_TAKES_S = 0.8
+UNDER_WAY = 14
 GRACE_S = 30
 PATIENT = {
-    "UPSTREAM_TIMEOUT": "5s", "DATABASE_TIMEOUT": "3s", "LEASE_TTL": "9s", "CLAIM_DEADLINE": "9s",
-    "ANSWER_TIMEOUT": "18s", "PUBLIC_ANSWER_TIMEOUT": "20s", "DRAIN": "25s", "GRACE": f"{GRACE_S}s",
+    "UPSTREAM_TIMEOUT": "8s", "DATABASE_TIMEOUT": "3s", "LEASE_TTL": "12s", "CLAIM_DEADLINE": "12s",
+    "ANSWER_TIMEOUT": "18s", "PUBLIC_ANSWER_TIMEOUT": "24s", "DRAIN": "26s", "GRACE": f"{GRACE_S}s",
     "USER_ROTATIONS": "0", "UPSTREAM_RATE": "6000/min",
 }  # fmt: skip
 
@@ -50,12 +51,23 @@ class Rolled:
         return sum(farewell.carried_over for farewell in self.ended[command])
 
 
-async def replace_one_after_another(services, workers):
+async def end_in_mid_rotation(sandbox, replicas):
+    """Tell these to end while refresh tokens are being presented; what upstream answers comes after that."""
+    with sandbox.gate("refresh") as gate:
+        with suppress(TimeoutError):
+            await gate.arrived(UNDER_WAY, timeout_s=4)
+        for replica in replicas:
+            replica.tell_to_end()
+
+
+async def replace_one_after_another(sandbox, services, workers):
     """Replace a service and a worker every five seconds, each time the others than the time before."""
     loop = asyncio.get_running_loop()
     for number in range(ROUNDS):
         next_at = loop.time() + EVERY_S
-        await asyncio.gather(*(kind[number % 2].replace() for kind in (services, workers)))
+        replicas = services[number % 2], workers[number % 2]
+        await end_in_mid_rotation(sandbox, replicas)
+        await asyncio.gather(*(replica.replace() for replica in replicas))
         await asyncio.sleep(max(0.0, next_at - loop.time()))
 
 
@@ -72,7 +84,7 @@ async def roll(database_url, redis_url):
     async with AsyncExitStack() as stack:
         config = SandboxConfig((CLIENT,), lifetime_s=LIFETIME_S, throttle=False)
         upstream = await stack.enter_async_context(serve(config))
-        upstream.sandbox.fault("delay_before", "refresh", delay_s=UPSTREAM_TAKES_S)
+        upstream.sandbox.fault("delay_after", "refresh", delay_s=UPSTREAM_TAKES_S)
         env = variables(database_url, redis_url, upstream)
         services, workers = ([Replica(command, env, GRACE_S) for _ in range(2)] for command in COMMANDS)
         for replica in (*services, *workers):
@@ -83,7 +95,7 @@ async def roll(database_url, redis_url):
             await create_user(services[0].internal, name)
         tokens = {name: await callers.token(name) for name in names}
         async with meanwhile(*everybody(callers, tokens)):
-            await replace_one_after_another(services, workers)
+            await replace_one_after_another(upstream.sandbox, services, workers)
         counts = upstream.sandbox.counts()
         ended = [[one for replica in kind for one in replica.replaced] for kind in (services, workers)]
         return Rolled(
