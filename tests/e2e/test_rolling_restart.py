@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
+import asyncpg
 import pytest
 
 from sandbox.calcom import SandboxClient, SandboxConfig, serve
@@ -19,7 +20,7 @@ SELDOM_ASKED_FOR = 16
 ROUNDS = 6
 EVERY_S = 5.0
 LIFETIME_S = 10
-UPSTREAM_TAKES_S = 0.8
+UPSTREAM_TAKES_AT_MOST_S = 2.5
 UNDER_WAY = 14
 GRACE_S = 30
 PATIENT = {
@@ -44,6 +45,7 @@ class Rolled:
     heard: Heard
     rotations: int
     forced: int
+    lost: int
     ended: dict
 
     def carried_over(self, command):
@@ -84,7 +86,7 @@ async def roll(database_url, redis_url):
     async with AsyncExitStack() as stack:
         config = SandboxConfig((CLIENT,), lifetime_s=LIFETIME_S, throttle=False)
         upstream = await stack.enter_async_context(serve(config))
-        upstream.sandbox.fault("delay_after", "refresh", delay_s=UPSTREAM_TAKES_S)
+        upstream.sandbox.fault("delay_after", "refresh", delay_s=0.2, delay_to_s=UPSTREAM_TAKES_AT_MOST_S)
         env = variables(database_url, redis_url, upstream)
         services, workers = ([Replica(command, env, GRACE_S) for _ in range(2)] for command in COMMANDS)
         for replica in (*services, *workers):
@@ -96,11 +98,25 @@ async def roll(database_url, redis_url):
         tokens = {name: await callers.token(name) for name in names}
         async with meanwhile(*everybody(callers, tokens)):
             await replace_one_after_another(upstream.sandbox, services, workers)
-        counts = upstream.sandbox.counts()
-        ended = [[one for replica in kind for one in replica.replaced] for kind in (services, workers)]
-        return Rolled(
-            callers.heard, counts["refresh"], counts.get("force", 0), dict(zip(COMMANDS, ended, strict=True))
-        )
+    counts = upstream.sandbox.counts()
+    issued = sum(entry.issued_access is not None for entry in upstream.sandbox.journal)
+    ended = [[one for replica in kind for one in replica.replaced] for kind in (services, workers)]
+    return Rolled(
+        heard=callers.heard,
+        rotations=counts["refresh"],
+        forced=counts.get("force", 0),
+        lost=issued - await stored_in(database_url),
+        ended=dict(zip(COMMANDS, ended, strict=True)),
+    )
+
+
+async def stored_in(database_url):
+    """Return how many pairs were ever stored: each is committed together with its line in the lineage."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        return await connection.fetchval("SELECT count(*) FROM lineage")
+    finally:
+        await connection.close()
 
 
 @pytest.mark.timeout(240)
@@ -112,6 +128,7 @@ async def test_no_caller_notices_that_every_process_is_replaced(database_url, re
         print(f"\nrolling restart: {rolled.heard.answers} answers ({rolled.heard.retried} after a retry), "  # noqa: T201
               f"{rolled.rotations} rotations, finished after SIGTERM: {carried_over}")  # fmt: skip
     assert rolled.heard.failures == []
+    assert rolled.lost == 0
     assert rolled.forced == 0
     assert [farewell.code for ended in rolled.ended.values() for farewell in ended] == [0] * ROUNDS * 2
     assert rolled.rotations > 2 * USERS
