@@ -23,6 +23,7 @@ from tests.chaos.world import Failed, world
 _STOPS = (3, 9)
 _SUCCESSOR_S = 2.5
 _COMES_WITHIN_S = 15.0
+_LATE = {"delay_s": 4.5, "delay_to_s": 5.5}
 
 
 def stop_a_holder_past_its_lease(it):
@@ -44,14 +45,23 @@ def lose_what_was_committed(it):
 
 
 def have_forces_land_late(it):
-    """Everybody's next pair is lost, and every force-refresh lands when another has succeeded."""
-    made = [line["user_id"] for line in read_lines(it.folder / JOURNAL) if line["route"] == "create"]
+    """Each next pair is lost, and the force-refresh after it lands when a second one has succeeded."""
+    made = [line["user_id"] for line in _journal(it) if line["route"] == "create"]
     for user in made:
         it.switches.on("refresh", "drop_after", options={"user": user, "count": 1})
-    it.switches.on("force", "zombie", options={"delay_s": 4.5, "delay_to_s": 5.5})
-    it.wait(9.5)
+        it.switches.on("force", "zombie", options={"user": user, "count": 1, **_LATE})
+    if not it.wait(_COMES_WITHIN_S * 2, lambda: _late_forces(it) >= len(made)):
+        raise Failed("Not everybody was forced.")
+    it.wait(_LATE["delay_to_s"] + 2.0)
     it.switches.all_off()
-    it.wait(6.0)
+
+
+def _late_forces(it):
+    return len({line["user_id"] for line in _journal(it) if "zombie" in line["faults"]})
+
+
+def _journal(it):
+    return list(read_lines(it.folder / JOURNAL))
 
 
 @dataclass(frozen=True)
