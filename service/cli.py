@@ -9,12 +9,14 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from service.settings import ConfigurationError, load_settings
+from service.settings.grammar import parse_duration
 
 if TYPE_CHECKING:
     from service.metrics import Telemetry
@@ -55,9 +57,33 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
         ("work", "refresh tokens ahead of their expiry (the arq worker)", _work),
         ("migrate", "bring the database's schema to this release, once, under a lock", _migrate),
     ):
-        commands.add_parser(name, help=text, description=text.capitalize() + ".").set_defaults(run=run)
+        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+        command.set_defaults(run=run)
+        if name == "migrate":
+            _add_migration_options(command)
     _add_development(commands, wanted)
     return parser
+
+
+def _add_migration_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--dry-run", action="store_true", help="name what would be applied, and change nothing"
+    )
+    command.add_argument(
+        "--wait",
+        type=_duration,
+        default=timedelta(minutes=2),
+        metavar="DURATION",
+        help="how long to wait in all for a table that somebody holds, for each migration (default: 2m)",
+    )
+
+
+def _duration(text: str) -> timedelta:
+    """Read a duration of the command line; argparse shows this error's text."""
+    try:
+        return parse_duration(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(f"{wrong}, like 90s or 5m") from None
 
 
 def _add_development(
@@ -118,17 +144,25 @@ def _run(role: Role, command: Callable[[Settings, Telemetry], Coroutine[Any, Any
     return FINE
 
 
-def _migrate(_: argparse.Namespace) -> int:
-    from sql.migrate import MigrationError, migrate
+def _migrate(arguments: argparse.Namespace) -> int:
+    from sql.migrate import MigrationError, migrate, pending
 
-    settings = load_settings(role="migrate")
+    dsn = load_settings(role="migrate").database_url.value
+    verb, work = "applied", partial(migrate, dsn, say=_say, patience_s=arguments.wait.total_seconds())
+    if arguments.dry_run:
+        verb, work = "would apply", partial(pending, dsn)
     try:
-        applied = asyncio.run(migrate(settings.database_url.value))
+        names = asyncio.run(work())
     except MigrationError as error:
-        sys.stderr.write(f"{error}\n")
+        _say(f"{error}")
         return FAILED
-    sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "nothing to apply\n")
+    sys.stdout.write("".join(f"{verb} {name}\n" for name in names) or "nothing to apply\n")
     return FINE
+
+
+def _say(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
 
 
 if __name__ == "__main__":

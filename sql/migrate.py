@@ -1,4 +1,4 @@
-"""Brings a database to the schema of this release: numbered SQL files, each in one transaction, each once.
+"""Brings a database to the schema of this release: numbered SQL files, each once, while callers go on.
 
 Imports asyncpg and the standard library only. No session state: the lock is taken anew in each transaction,
 so that it also holds behind a PgBouncer that pools by transaction, and cannot stay behind there.
@@ -6,18 +6,16 @@ so that it also holds behind a PgBouncer that pools by transaction, and cannot s
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from importlib import resources
-from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg.connect_utils import SessionAttribute
+
+from sql.files import Migration, MigrationError, oldest_beside, read
+from sql.patience import Held, Patience, holders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,8 +23,9 @@ if TYPE_CHECKING:
 
     from asyncpg import Connection, Record
 
+__all__ = ["MigrationError", "migrate", "pending", "read"]
+
 _LOCK = 0x746F6B656E62726B
-_FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 _HISTORY = """
     create table if not exists schema_migrations (
         version integer primary key,
@@ -35,71 +34,60 @@ _HISTORY = """
         applied_at timestamptz not null default clock_timestamp()
     )
 """
+# Whoever needs a table waits behind the one who waits for it alone: half a second, then let them pass.
+_MANNERS = """
+    set local lock_timeout = '500ms';
+    set local statement_timeout = 0;
+    set local idle_in_transaction_session_timeout = 0
+"""
+_INVALID = "select from pg_index where indexrelid = to_regclass($1) and not indisvalid"
+_BUILDERS = "select pid from pg_stat_progress_create_index where index_relid = to_regclass($1)"
+_LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
-class MigrationError(Exception):
-    """The database and the migrations of this release do not fit together; the message says how."""
+def _silent(_: str) -> None:
+    """Say nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One SQL file."""
-
-    version: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """What tells whether the file has changed since it was applied."""
-        return hashlib.sha256(self.sql.encode()).hexdigest()
-
-
-async def migrate(dsn: str, folder: Traversable | None = None) -> list[str]:
+async def migrate(
+    dsn: str,
+    folder: Traversable | None = None,
+    *,
+    say: Callable[[str], None] = _silent,
+    patience_s: float = 120.0,
+) -> list[str]:
     """Apply every migration the database lacks and return their names; any number may run at once.
 
-    Raises MigrationError when a file fails or the database's history does not fit; what was applied before
-    stays, and the next run goes on from there.
+    A table that somebody holds is waited for with `patience_s` in all, never for long at a time; `say` is
+    told what for. Raises MigrationError when a file fails, patience ends or the database's history does not
+    fit; what was applied before stays, and the next run goes on from there.
     """
     migrations = read(folder)
+    patience = Patience(patience_s, say)
     applied: list[str] = []
     async with _connected(dsn) as connection:
-        while name := await _apply_next(connection, migrations):
+        while True:
+            try:
+                name = await _apply_next(connection, dsn, migrations, patience)
+            except Held as held:
+                await patience.wait(held, await holders(connection))
+                continue
+            except _LOST as lost:
+                raise MigrationError(
+                    f"the connection to the database was lost ({type(lost).__name__}). What was applied "
+                    "stays, of the migration at work nothing; run it again when the database is well."
+                ) from None
+            if name is None:
+                return applied
             applied.append(name)
-    return applied
+            patience.renew()
 
 
 async def pending(dsn: str, folder: Traversable | None = None) -> list[str]:
     """Return the names of what the database lacks, changing nothing; MigrationError as `migrate`."""
     migrations = read(folder)
     async with _connected(dsn) as connection, connection.transaction(readonly=True):
-        known = await connection.fetchval("select to_regclass('schema_migrations') is not null")
-        history = await _history(connection) if known else []
-    return [migration.name for migration in _missing(migrations, history)]
-
-
-def read(folder: Traversable | None = None) -> list[Migration]:
-    """Return the migrations of a folder (default: ours) in their order; MigrationError on a bad name."""
-    place = folder if folder is not None else resources.files("sql")
-    files = sorted(
-        (file for file in place.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
-    )
-    migrations = [_parse(file) for file in files]
-    for earlier, later in pairwise(migrations):
-        if earlier.version == later.version:
-            raise MigrationError(
-                f"{earlier.name} and {later.name} have the same number: give the newer one the next."
-            )
-    return migrations
-
-
-def _parse(file: Traversable) -> Migration:
-    parts = _FILE_NAME.fullmatch(file.name)
-    if parts is None:
-        raise MigrationError(
-            f"{file.name} is no name of a migration: it must look like 0007_what_it_does.sql."
-        )
-    return Migration(int(parts[1]), file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
+        return [migration.name for migration in _missing(migrations, await _history(connection))]
 
 
 @asynccontextmanager
@@ -125,26 +113,69 @@ def _wanted(dsn: str) -> SessionAttribute | None:
     return SessionAttribute.primary if "," in hosts else None
 
 
-async def _apply_next(connection: Connection[Record], migrations: Sequence[Migration]) -> str | None:
-    """Apply the first migration that is missing, in a transaction of its own; None when none is."""
-    async with connection.transaction():
-        await connection.execute(f"select pg_advisory_xact_lock({_LOCK})")
-        await connection.execute(_HISTORY)
+@asynccontextmanager
+async def _alone(connection: Connection[Record], patience: Patience) -> AsyncIterator[None]:
+    """One transaction that no other migrator's runs beside.
+
+    Asked for again and again, because a statement that waits for the lock would hold up, as every old
+    snapshot does, the index that the other migrator builds concurrently: each would wait for the other.
+    """
+    while True:
+        async with connection.transaction():
+            if await connection.fetchval(f"select pg_try_advisory_xact_lock({_LOCK})"):
+                await connection.execute(_MANNERS)
+                yield
+                return
+        await patience.pause("another migrator is at work")
+
+
+async def _apply_next(
+    connection: Connection[Record], dsn: str, migrations: Sequence[Migration], patience: Patience
+) -> str | None:
+    """Apply the first migration that is missing and note it; None when none is."""
+    async with _alone(connection, patience):
         missing = _missing(migrations, await _history(connection))
         if not missing:
             return None
-        await _apply(connection, missing[0])
-        return missing[0].name
+        migration = missing[0]
+        await connection.execute(_HISTORY)
+        if migration.outside:
+            # This transaction keeps other migrators out; without a snapshot it holds nothing else up.
+            async with _connected(dsn) as outside:
+                await _sweep_up(outside, migration, patience)
+                await _run(outside, migration)
+        else:
+            await _run(connection, migration)
+        await _note(connection, migration)
+        return migration.name
 
 
-async def _apply(connection: Connection[Record], migration: Migration) -> None:
+async def _sweep_up(connection: Connection[Record], migration: Migration, patience: Patience) -> None:
+    """Drop the invalid index that a build leaves behind when it is killed."""
+    if migration.index is None:
+        return
+    # The server only notices later that its migrator was killed: until then it goes on building.
+    while builder := await connection.fetchval(_BUILDERS, migration.index):
+        await patience.pause(f"process {builder} of the server is still building {migration.index}")
+    if await connection.fetchrow(_INVALID, migration.index) is not None:
+        await connection.execute(f"drop index concurrently if exists {migration.index}")
+
+
+async def _run(connection: Connection[Record], migration: Migration) -> None:
     try:
         await connection.execute(migration.sql)
+    except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as held:
+        raise Held(migration.name) from held
+    except _LOST:
+        raise
     except asyncpg.PostgresError as failure:
         raise MigrationError(
             f"{migration.name} failed{_line(migration, failure)}: {failure}. Nothing of it was applied; "
             "those before it were. Correct the cause and run it again."
         ) from failure
+
+
+async def _note(connection: Connection[Record], migration: Migration) -> None:
     await connection.execute(
         "insert into schema_migrations (version, name, checksum) values ($1, $2, $3)",
         migration.version,
@@ -159,14 +190,17 @@ def _line(migration: Migration, failure: asyncpg.PostgresError) -> str:
 
 
 async def _history(connection: Connection[Record]) -> list[Record]:
+    if await connection.fetchval("select to_regclass('schema_migrations') is null"):
+        return []
     return await connection.fetch("select version, name, checksum from schema_migrations order by version")
 
 
 def _missing(migrations: Sequence[Migration], history: Sequence[Record]) -> list[Migration]:
     """Return what is not applied yet; MigrationError when what is applied is not what we have."""
     ours = {migration.version: migration for migration in migrations}
+    newest = max(ours, default=0)
     for row in history:
-        _compare(ours.get(row["version"]), row)
+        _compare(ours.get(row["version"]), row, newest)
     last = history[-1]["version"] if history else 0
     missing = [
         migration for migration in migrations if migration.version not in {row["version"] for row in history}
@@ -179,13 +213,19 @@ def _missing(migrations: Sequence[Migration], history: Sequence[Record]) -> list
     return missing
 
 
-def _compare(ours: Migration | None, row: Record) -> None:
-    if ours is None:
+def _compare(ours: Migration | None, row: Record, newest: int) -> None:
+    """Refuse what does not fit; a newer release's migration does, unless it took away what we still use."""
+    if ours is None and row["version"] <= newest:
         raise MigrationError(
-            f"The database has migration {row['name']}, which this release does not know: it was "
-            "migrated by a newer release. Run that release or a later one; nothing was changed."
+            f"The database has migration {row['name']}, and this release has none of that number: they were "
+            "not made for each other. Nothing was changed."
         )
-    if ours.checksum != row["checksum"]:
+    if ours is None and oldest_beside(row["name"]) > newest:
+        raise MigrationError(
+            f"The database has migration {row['name']}, which took away what this release still uses: "
+            f"run a release that has migration {oldest_beside(row['name'])} or later; nothing was changed."
+        )
+    if ours is not None and ours.checksum != row["checksum"]:
         raise MigrationError(
             f"{ours.name} has changed since it was applied to this database. Bring the file back as it was "
             "and put the change into a new migration; nothing was changed."

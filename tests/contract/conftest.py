@@ -1,5 +1,6 @@
 """The worlds in which the ports that lean on Redis keep their promises."""
 
+import pytest
 import pytest_asyncio
 
 from tests.support.worlds import MemoryWorld, RedisWorld
@@ -24,3 +25,15 @@ async def redis_world(redis_url):
     made = RedisWorld(redis_url)
     yield made
     await made.aclose()
+
+
+@pytest.fixture
+def release(tmp_path):
+    """Writes a release's migrations: `release(first=SQL, second=SQL)` gives a folder of two files."""
+
+    def write(**files):
+        for number, (name, sql) in enumerate(files.items(), start=1):
+            (tmp_path / f"{number:04}_{name}.sql").write_text(sql)
+        return tmp_path
+
+    return write

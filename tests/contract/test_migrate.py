@@ -20,18 +20,6 @@ SECOND = "create table second (n integer)"
 
 
 @pytest.fixture
-def release(tmp_path):
-    """Writes a release's migrations: `release(first=SQL, second=SQL)` gives a folder of two files."""
-
-    def write(**files):
-        for number, (name, sql) in enumerate(files.items(), start=1):
-            (tmp_path / f"{number:04}_{name}.sql").write_text(sql)
-        return tmp_path
-
-    return write
-
-
-@pytest.fixture
 async def connection(empty_database_url):
     connection = await asyncpg.connect(empty_database_url)
     yield connection
@@ -120,13 +108,41 @@ async def test_a_file_changed_after_it_was_applied_is_refused(empty_database_url
         await ask(empty_database_url, release(first=FIRST + " "))
 
 
+async def of_newer_release(url, release, name):
+    """Have a newer release migrate the database; gives the folder of this one."""
+    folder = release(first=FIRST, **{name: SECOND})
+    await migrate(url, folder)
+    (folder / f"0002_{name}.sql").unlink()
+    return folder
+
+
 @pytest.mark.parametrize("ask", [migrate, pending])
-async def test_a_database_of_a_newer_release_is_refused(empty_database_url, release, ask):
+@pytest.mark.parametrize("name", ["second", "contract_0001_second"])
+async def test_a_database_that_a_newer_release_expanded_needs_nothing(empty_database_url, release, ask, name):
+    folder = await of_newer_release(empty_database_url, release, name)
+    assert await ask(empty_database_url, folder) == []
+
+
+@pytest.mark.parametrize("ask", [migrate, pending])
+async def test_a_database_that_lacks_what_this_release_uses_is_refused(empty_database_url, release, ask):
+    folder = await of_newer_release(empty_database_url, release, "contract_0002_second")
+    with pytest.raises(
+        MigrationError, match="took away what this release still uses: run a release that has"
+    ):
+        await ask(empty_database_url, folder)
+
+
+async def test_a_database_with_another_file_of_the_number_is_refused(empty_database_url, release):
     folder = release(first=FIRST, second=SECOND)
     await migrate(empty_database_url, folder)
-    (folder / "0002_second.sql").unlink()
-    with pytest.raises(MigrationError, match="0002_second, which this release does not know"):
-        await ask(empty_database_url, folder)
+    (folder / "0002_second.sql").rename(folder / "0003_third.sql")
+    with pytest.raises(MigrationError, match="0002_second, and this release has none of that number"):
+        await migrate(empty_database_url, folder)
+
+
+async def test_a_contract_must_say_who_still_needs_what_it_takes_away(empty_database_url, release):
+    with pytest.raises(MigrationError, match=r"0001_contract_drop\.sql must say from which migration on"):
+        await migrate(empty_database_url, release(contract_drop=SECOND))
 
 
 async def test_a_file_that_comes_too_late_is_refused(empty_database_url, release, connection):
