@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import asyncpg
 
@@ -58,6 +59,28 @@ _USABLE = """
     SELECT to_regclass('grants') IS NOT NULL AS migrated,
         current_setting('transaction_read_only') = 'off' AS writable
 """
+
+
+Given = ParamSpec("Given")
+Done = TypeVar("Done")
+
+_PLANS = 3
+
+
+def replanned(work: Callable[Given, Coroutine[Any, Any, Done]]) -> Callable[Given, Coroutine[Any, Any, Done]]:
+    """Do a whole transaction again when the schema changed under what it had prepared: nothing was done.
+
+    The driver does so by itself for a single statement, and has let go of everything it had prepared.
+    """
+
+    @wraps(work)
+    async def done(*args: Given.args, **kwargs: Given.kwargs) -> Done:
+        for _ in range(_PLANS):
+            with suppress(asyncpg.InvalidCachedStatementError):
+                return await work(*args, **kwargs)
+        raise StorageUnavailable
+
+    return done
 
 
 class Database:

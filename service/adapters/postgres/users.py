@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from service.adapters.postgres.claims import next_generation
+from service.adapters.postgres.database import replanned
 from service.adapters.postgres.rows import GRANT_COLUMNS, USER_COLUMNS, Row, Rows, stored
 from service.broker.errors import Conflict
 from service.broker.model import GrantState, Intent, Profile, User, UserKey
@@ -53,8 +54,7 @@ _ABANDON = """
 """
 
 _DROP_UNLINKED = """
-    DELETE FROM users u WHERE client = $1 AND user_id = $2 AND upstream_id IS NULL
-      AND intent_begun_at IS NULL
+    DELETE FROM users u WHERE client = $1 AND user_id = $2 AND upstream_id IS NULL AND intent_begun_at IS NULL
       AND NOT EXISTS (SELECT FROM grants g WHERE g.client = u.client AND g.user_id = u.user_id)
 """
 
@@ -94,9 +94,7 @@ _LINEAGE = """
         client = excluded.client, user_id = excluded.user_id
 """
 
-_EVENT = """
-    INSERT INTO events (client, user_id, at, event, generation, actor) VALUES ($1, $2, $3, $4, $5, $6)
-"""
+_EVENT = "INSERT INTO events (client, user_id, at, event, generation, actor) VALUES ($1, $2, $3, $4, $5, $6)"
 
 
 class PostgresUsers:
@@ -131,6 +129,7 @@ class PostgresUsers:
             )
         return [self._rows.user(row, with_tokens=False) for row in rows]
 
+    @replanned
     async def begin_create(self, key: UserKey, profile: Profile, owner: str) -> User:
         """Write or take over the intent row; see the port."""
         async with self._writing() as connection:
@@ -153,6 +152,7 @@ class PostgresUsers:
             row = await connection.fetchrow(_ATTEMPT, key.client, key.user_id, intent.owner, intent.epoch)
         return None if row is None else Intent(*row.values())
 
+    @replanned
     async def abandon_create(self, key: UserKey, intent: Intent, *, uncertain: bool) -> None:
         """Give the intent up: keep the row when the create may have been carried out, else drop it."""
         async with self._writing() as connection:
@@ -160,6 +160,7 @@ class PostgresUsers:
             if not uncertain:
                 await connection.execute(_DROP_UNLINKED, key.client, key.user_id)
 
+    @replanned
     async def link(self, grant: NewGrant, profile: Profile | None, *, replace: bool) -> User | None:
         """Store the pair as the user's grant, creating the user if need be; see the port."""
         try:
@@ -179,6 +180,7 @@ class PostgresUsers:
             assert linked is not None  # noqa: S101 - written by this transaction
             return self._rows.user(linked)
 
+    @replanned
     async def change_profile(self, key: UserKey, profile: Profile) -> None:
         """Replace the stored profile."""
         async with self._writing() as connection:
@@ -187,6 +189,7 @@ class PostgresUsers:
                 key.client, key.user_id, stored(profile), profile.email or None,
             )  # fmt: skip
 
+    @replanned
     async def forget(self, key: UserKey) -> bool:
         """Delete the user, the grant and every fingerprint; that it was deleted stays in the history."""
         where = "WHERE client = $1 AND user_id = $2"
