@@ -1,6 +1,7 @@
 """Whether this process should be given requests, and how each thing it depends on stands.
 
-Only draining makes it unready: with a dependency down it can still answer, and all replicas share it.
+With a dependency down it is ready: it can still answer, and all replicas share it. Only draining makes it
+unready, and a schema older than its release: that is its own fault, and replicas of the older release go on.
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ class Readiness:
         *,
         every_s: float = 1.0,
         within_s: float = 1.5,
+        behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self.draining = False
         self._pings = dict(pings)
         self._every_s = every_s
         self._within_s = within_s
+        self._behind = behind
         self._asked_at = float("-inf")
         self._looking: asyncio.Future[list[None]] | None = None
         self._asking: dict[str, asyncio.Future[bool]] = {}
         self._states: dict[str, str] = {}
+
+    @property
+    def behind(self) -> bool:
+        """Whether the database, when last seen, lacked what this release needs of it."""
+        return self._behind()
 
     async def dependencies(self) -> dict[str, str]:
         """Return each dependency with its state, "up" or "down"."""

@@ -28,7 +28,10 @@ async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | 
     refuse_what_is_not_there(settings)
     sockets = bind_all(settings)
     async with open_broker(settings, telemetry) as broker:
-        readiness = Readiness({"postgres": broker.database.ping, "redis": broker.redis.ping})
+        readiness = Readiness(
+            {"postgres": broker.database.ping, "redis": broker.redis.ping},
+            behind=lambda: broker.database.behind,
+        )
         drain_s = settings.drain.total_seconds()
         doors = doors_of(settings, broker, readiness, telemetry)
         listeners = await open_doors(doors, sockets, drain_s=drain_s)

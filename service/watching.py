@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 async def watched(settings: Settings, telemetry: Telemetry, broker: Broker) -> AsyncIterator[Readiness]:
     """Answer probes and scrapes while the block runs. Raises ConfigurationError for a taken port."""
     sock = bind_address("TOKEN_BROKER_OBSERVE_ADDRESS", settings.observe_address)
-    readiness = Readiness({"postgres": broker.database.ping, "redis": broker.redis.ping})
+    readiness = Readiness(
+        {"postgres": broker.database.ping, "redis": broker.redis.ping}, behind=lambda: broker.database.behind
+    )
     listener = await open_observation(readiness, telemetry.metrics.render, telemetry, sock)
     telemetry.note("worker.started", observe=f"{listener.host}:{listener.port}")
     try:

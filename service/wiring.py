@@ -49,6 +49,7 @@ from service.broker.refresh import Refresh
 from service.broker.sweeps import Sweeps
 from service.broker.users import Users
 from service.logs import keep_secret
+from sql.files import newest_version
 
 if TYPE_CHECKING:
     from service.broker.ports import Observer, Provider
@@ -115,7 +116,10 @@ async def open_broker(settings: Settings, observer: Observer) -> AsyncIterator[B
     """Build the broker and keep it going; everything is closed in reverse at the end."""
     async with AsyncExitStack() as stack:
         database = Database(
-            settings.database_url.value, observer, timeout_s=settings.database_timeout.total_seconds()
+            settings.database_url.value,
+            observer,
+            timeout_s=settings.database_timeout.total_seconds(),
+            schema=newest_version(),
         )
         await database.start()
         stack.push_async_callback(database.aclose)

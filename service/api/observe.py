@@ -41,10 +41,14 @@ class ObserveDoor:
         ]
 
     async def readyz(self, _: Call) -> Answer:
-        """Tell whether to send requests here: also without a dependency, but not while draining."""
+        """Tell whether to send requests here: also without a dependency, but not while draining.
+
+        Nor on a schema older than the release: an upgrade that forgot to migrate stops at its first replica.
+        """
         dependencies = await self._look()
         body = {"status": self._word(dependencies), "dependencies": dependencies}
-        return Answer(503 if self._readiness.draining else 200, orjson.dumps(body))
+        unready = self._readiness.draining or self._readiness.behind
+        return Answer(503 if unready else 200, orjson.dumps(body))
 
     async def _look(self) -> Mapping[str, str]:
         try:
@@ -56,6 +60,8 @@ class ObserveDoor:
     def _word(self, dependencies: Mapping[str, str]) -> str:
         if self._readiness.draining:
             return "draining"
+        if self._readiness.behind:
+            return "schema_behind"
         return "ready" if all(state == "up" for state in dependencies.values()) else "degraded"
 
     async def metrics(self, _: Call) -> Answer:

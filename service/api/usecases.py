@@ -72,5 +72,9 @@ class Readiness(Protocol):
     draining: bool
     """Whether the process is about to end: it answers what comes, and asks to be sent nothing more."""
 
+    @property
+    def behind(self) -> bool:
+        """Whether the schema lacks what this release needs: requests belong to replicas of an older one."""
+
     async def dependencies(self) -> dict[str, str]:
         """Return each dependency with its state, "up" when all is well."""

@@ -133,6 +133,7 @@ class Notes:
 @dataclass
 class Ready:
     draining: bool = False
+    behind: bool = False
     states: dict = field(default_factory=lambda: {"postgres": "up", "redis": "up"})
 
     async def dependencies(self):

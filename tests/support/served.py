@@ -81,7 +81,9 @@ async def served(world, broker=None):
     broker = broker or world.broker
     telemetry = Telemetry(Metrics())
     _let_hear(world.notes, telemetry)
-    readiness = Readiness({"postgres": broker.database.ping, "redis": broker.redis.ping})
+    readiness = Readiness(
+        {"postgres": broker.database.ping, "redis": broker.redis.ping}, behind=lambda: broker.database.behind
+    )
     doors = doors_of(world.settings, broker, readiness, telemetry)
     listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)
     async with aiohttp.ClientSession() as http:

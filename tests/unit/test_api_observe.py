@@ -66,6 +66,15 @@ async def test_while_draining_it_asks_to_be_sent_nothing_more(house):
     assert (await look(house, "/healthz"))[0] == 200
 
 
+async def test_on_a_schema_older_than_its_release_it_asks_to_be_sent_nothing(house):
+    house.ready.behind = True
+
+    status, body = await readiness(house)
+
+    assert (status, body["status"]) == (503, "schema_behind")
+    assert (await look(house, "/healthz"))[0] == 200
+
+
 class Stuck(Ready):
     async def dependencies(self):
         await asyncio.Event().wait()

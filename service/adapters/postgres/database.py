@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     AnyConnection = Connection | asyncpg.Connection[asyncpg.Record]
     OnConnect = Callable[[AnyConnection], Awaitable[None]]
 
+
+class SchemaBehindError(Exception):
+    """The schema is older than this release: run token-broker migrate."""
+
+
 _CANNOT_ANSWER = (
     OSError,
     TimeoutError,
@@ -43,8 +48,8 @@ _CANNOT_ANSWER = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
     asyncpg.InsufficientPrivilegeError,
+    SchemaBehindError,
 )
-
 
 _UNFIT = (
     asyncpg.DataError,
@@ -55,6 +60,7 @@ _UNFIT = (
 )
 """What is wrong with a value, not with the database; the driver's own words would show the value."""
 
+_SCHEMA = "SELECT coalesce(max(version), 0) FROM schema_migrations"
 _USABLE = """
     SELECT to_regclass('grants') IS NOT NULL AS migrated,
         current_setting('transaction_read_only') = 'off' AS writable
@@ -87,8 +93,15 @@ class Database:
     """A pool that connects when it is first used, so that the service starts without its database."""
 
     def __init__(
-        self, dsn: str, observer: Observer, *, timeout_s: float = 3.0, connections: int = 10
+        self,
+        dsn: str,
+        observer: Observer,
+        *,
+        timeout_s: float = 3.0,
+        connections: int = 10,
+        schema: int = 0,
     ) -> None:
+        """`schema` is the migration without which this release's statements would fail half-way."""
         self._dsn = dsn
         self.observer = observer
         self._timeout_s = timeout_s
@@ -96,7 +109,10 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._up: bool | None = None
         self._read_only = False
+        self._schema = schema
+        self._fits = schema == 0
         self.on_connect: OnConnect | None = None
+        self.behind = False
 
     @property
     def well(self) -> bool:
@@ -158,11 +174,28 @@ class Database:
 
     async def _greet(self, connection: AnyConnection) -> None:
         """Do what is to be done on every new connection before it is used."""
+        if not self._fits:
+            await self._compare(connection)
         if self.on_connect is not None:
             await self.on_connect(connection)
 
+    async def _compare(self, connection: AnyConnection) -> None:
+        """Refuse a schema that is behind: nothing is claimed that could then not be settled.
+
+        Once it fits it is not looked at again: a schema never goes back.
+        """
+        try:
+            version = await connection.fetchval(_SCHEMA)
+        except asyncpg.UndefinedTableError:
+            version = 0
+        self._fits = version >= self._schema
+        self.behind = not self._fits
+        if self.behind:
+            raise SchemaBehindError(SchemaBehindError.__doc__)
+
     async def _down(self, error: BaseException) -> None:
-        self._note(up=False, reason=type(error).__name__)
+        behind = isinstance(error, SchemaBehindError)
+        self._note(up=False, reason=str(error) if behind else type(error).__name__)
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
             self._read_only = True
             await self._pool.expire_connections()
