@@ -191,6 +191,16 @@ async def test_grants_are_counted_by_their_state(stores):
     assert await gauges(stores) == Gauges({"LIVE": 2, "DEAD": 1, "PAUSED": 1}, 2, 0.0, 0)
 
 
+async def test_a_count_may_take_longer_than_the_server_allows_a_callers_statement(database_url):
+    async with open_stores(f"{database_url}?statement_timeout=100ms") as stores:
+        async with stores.holding("LOCK TABLE grants") as holder:
+            counting = asyncio.create_task(gauges(stores))
+            await stores.until_blocked(or_done=[counting])
+            await holder.execute("SET LOCAL statement_timeout = 0")
+            await holder.execute("SELECT pg_sleep(0.3)")
+        assert (await counting).users == {}
+
+
 async def test_what_is_overdue_longest_is_told_in_seconds(stores):
     await stores.link(ANNA, "first", due_at=NOON)
     await stores.link(BERT, "second", due_at=NOON + MINUTE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from service.broker.ports import Gauges
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 _DAYS_AHEAD = 9
 _BATCH = 5_000
-_COUNT_WITHIN_S = 60.0
+_COUNT_WITHIN_S = 60
 _UPKEEP = 0x7462_7570  # "tbup"
 
 _PARTITIONS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'lineage'::regclass AND c.relname <> 'lineage_rest'
 """
+
+# Functions that run as the tables' owner: this process's role need not own them.
+_MAKE_DAY = "SELECT lineage_make_day($1)"
+_DROP_DAY = "SELECT lineage_drop_day($1)"
 
 _STATES = "SELECT state, count(*) AS n FROM grants WHERE client = $1 GROUP BY state"
 
@@ -40,8 +44,9 @@ class PostgresUpkeep:
 
     async def gauges(self, client: str, now: datetime) -> Gauges:
         """Count a client's grants; the due ones come from their index."""
-        async with self._database.connection() as connection:
-            # A count of the whole table may take longer than a caller's statement.
+        async with self._database.connection() as connection, connection.transaction():
+            # A count of the whole table may take longer than a caller's statement, here and in the server.
+            await connection.execute(f"SET LOCAL statement_timeout = '{_COUNT_WITHIN_S}s'")
             states = await connection.fetch(_STATES, client, timeout=_COUNT_WITHIN_S)
             due = await connection.fetchrow(_DUE, client, now)
         counts = {row["state"]: row["n"] for row in states}
@@ -56,7 +61,7 @@ class PostgresUpkeep:
             for ahead in range(_DAYS_AHEAD):
                 day = _day(now) + timedelta(days=ahead)
                 if _name(day) not in existing:
-                    made += await _make(connection, day)
+                    made += await connection.fetchval(_MAKE_DAY, day.date())
         return made
 
     async def prune(self, now: datetime, events_kept: timedelta) -> int:
@@ -65,8 +70,7 @@ class PostgresUpkeep:
         async with self._alone() as connection:
             for row in await connection.fetch(_PARTITIONS):
                 if row["relname"] < _name(_day(now)):
-                    await connection.execute(f"DROP TABLE {row['relname']}")
-                    gone += 1
+                    gone += await connection.fetchval(_DROP_DAY, _day_of(row["relname"]))
             gone += await _delete(connection, "lineage_rest", "counts_until", now)
             gone += await _delete(connection, "events", "at", now - events_kept)
         return gone
@@ -79,21 +83,6 @@ class PostgresUpkeep:
             await connection.execute("SET LOCAL lock_timeout = '500ms'")
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _UPKEEP)
             yield connection
-
-
-async def _make(connection: Connection, day: datetime) -> int:
-    """Make one day's partition, unless rows of that day already stand in the rest (they stay there)."""
-    end = day + timedelta(days=1)
-    occupied = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM lineage_rest WHERE counts_until >= $1 AND counts_until < $2)", day, end
-    )
-    if occupied:
-        return 0
-    await connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {_name(day)} PARTITION OF lineage "
-        f"FOR VALUES FROM ('{day.isoformat()}') TO ('{end.isoformat()}')"
-    )
-    return 1
 
 
 async def _delete(connection: Connection, table: str, column: str, before: datetime) -> int:
@@ -110,3 +99,7 @@ def _day(instant: datetime) -> datetime:
 
 def _name(day: datetime) -> str:
     return f"lineage_{day:%Y%m%d}"
+
+
+def _day_of(name: str) -> date:
+    return date.fromisoformat(name.removeprefix("lineage_"))
