@@ -1,5 +1,6 @@
 -- What lets service and worker run under a role that owns nothing: they make and drop the lineage's days through
 -- these two functions, which run as the role that migrates, and they never write the history of migrations.
+-- allow: drop: inside a function, on a day that is over
 
 DO $migration$
 BEGIN
