@@ -14,6 +14,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from service.broker.model import GrantState
+from service.metrics.shared import render_shared
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
@@ -47,12 +48,18 @@ class Series(Generic[Metric]):
 
 
 class Metrics:
-    """Every metric of the process; `registry` may be shared with others that are to be read with it."""
+    """Every metric of the process; `registry` may be shared with others that are to be read with it.
 
-    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+    `folder` is where `share_figures` was told that the service's processes keep theirs, if they do.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None = None, folder: str | None = None) -> None:
         """Register everything once."""
         self.registry = registry or CollectorRegistry()
-        ProcessCollector(registry=self.registry)
+        self._folder = folder
+        if self._folder is None:
+            # Of several processes it would show the one that happens to answer.
+            ProcessCollector(registry=self.registry)
         self.http_requests = self._counter("http_requests", "Requests answered.", "route", "status")
         self.http_request_seconds = self._histogram(
             "http_request_seconds", "Time from a request to its answer.", _HTTP_SECONDS, "route"
@@ -82,27 +89,33 @@ class Metrics:
 
     def _register_gauges(self) -> None:
         self.users = self._gauge(
-            "users", "Users by the state of their grant.", "mostrecent", "client", "state"
+            "users", "Users by the state of their grant.", "livemostrecent", "client", "state"
         )
-        self.due = self._gauge("due", "Grants the worker has something to do for.", "mostrecent", "client")
+        self.due = self._gauge(
+            "due", "Grants the worker has something to do for.", "livemostrecent", "client"
+        )
         self.overdue_seconds = self._gauge(
-            "overdue_seconds", "How long the most overdue grant has waited.", "mostrecent", "client"
+            "overdue_seconds", "How long the most overdue grant has waited.", "livemostrecent", "client"
         )
         self.expired_claims = self._gauge(
-            "expired_claims", "Claims past their deadline.", "mostrecent", "client"
+            "expired_claims", "Claims past their deadline.", "livemostrecent", "client"
         )
         self.rate_budget_remaining = self._gauge(
-            "rate_budget_remaining", "Upstream calls that may be made now.", "mostrecent", "client"
+            "rate_budget_remaining", "Upstream calls that may be made now.", "livemostrecent", "client"
         )
-        self.circuit_open = self._gauge("circuit_open", "1 while a client's calls are held.", "max", "client")
-        self.degraded = self._gauge("degraded", "1 while a dependency does not work.", "max", "dependency")
+        self.circuit_open = self._gauge(
+            "circuit_open", "1 while a client's calls are held.", "livemax", "client"
+        )
+        self.degraded = self._gauge(
+            "degraded", "1 while a dependency does not work.", "livemax", "dependency"
+        )
         for dependency in ("postgres", "redis", "upstream"):
             self.degraded.of(dependency).set(0)
 
     @cached_property
     def last_sweep_timestamp_seconds(self) -> Series[Gauge]:
         """When the worker last swept; absent in a process that never does, so that no alert reads its 0."""
-        return self._gauge("last_sweep_timestamp_seconds", "When the worker last swept.", "max")
+        return self._gauge("last_sweep_timestamp_seconds", "When the worker last swept.", "livemax")
 
     def expect(self, clients: Sequence[str]) -> None:
         """Show what is 0 until something happens, for every client there is."""
@@ -113,7 +126,7 @@ class Metrics:
         return Series(Counter(f"token_broker_{name}", words, labels, registry=self.registry))
 
     def _gauge(
-        self, name: str, words: str, several: Literal["max", "mostrecent"], *labels: str
+        self, name: str, words: str, several: Literal["livemax", "livemostrecent"], *labels: str
     ) -> Series[Gauge]:
         # `several` says which process's figure counts once those of several are read together.
         return Series(
@@ -131,5 +144,7 @@ class Metrics:
             self.users.of(client, state.value).set(counts.get(state, 0))
 
     def render(self) -> bytes:
-        """Return every figure in Prometheus' text form (`CONTENT_TYPE`)."""
+        """Return every figure in Prometheus' text form (`CONTENT_TYPE`), of all processes that share them."""
+        if self._folder is not None:
+            return render_shared(self._folder, self.registry)
         return generate_latest(self.registry)
