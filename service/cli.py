@@ -33,14 +33,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = _parser(argv[0] if argv else None).parse_args(argv)
+    return reporting(partial(arguments.run, arguments))
+
+
+def reporting(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code; a wrong configuration is told in words."""
     try:
-        code: int = arguments.run(arguments)
+        return command()
     except ConfigurationError as wrong:
         sys.stderr.write(f"{wrong}\n")
         return WRONG_USAGE
     except KeyboardInterrupt:
         return FAILED
-    return code
 
 
 def _parser(wanted: str | None) -> argparse.ArgumentParser:
@@ -111,36 +115,44 @@ def _development(name: str) -> Any:  # noqa: ANN401 - a module with add_argument
 
 
 def _serve(_: argparse.Namespace) -> int:
+    settings, telemetry = prepare("serve")
+    if settings.workers > 1:
+        from service.supervisor import supervise
+
+        return asyncio.run(supervise(settings, telemetry))
     from service.serving import serve
 
-    return _run("serve", serve)
+    return run(serve(settings, telemetry))
 
 
 def _work(_: argparse.Namespace) -> int:
     from service.watching import watched
     from worker.main import work
 
-    async def watched_work(settings: Settings, telemetry: Telemetry) -> None:
-        await work(settings, telemetry, partial(watched, settings, telemetry))
-
-    return _run("work", watched_work)
+    settings, telemetry = prepare("work")
+    return run(work(settings, telemetry, partial(watched, settings, telemetry)))
 
 
-def _run(role: Role, command: Callable[[Settings, Telemetry], Coroutine[Any, Any, None]]) -> int:
-    """Run a long-lived role on uvloop where there is one."""
-    import uvloop
-
+def prepare(role: Role, shared: str | None = None) -> tuple[Settings, Telemetry]:
+    """Read the settings and begin to log and count; `shared` is the folder of several processes' figures."""
     from service.logs import configure_logs, keep_secret
     from service.metrics import Metrics, Telemetry
 
     settings = load_settings(role=role)
     configure_logs(settings.log_level, settings.log_format)
     keep_secret(settings.sensitive_texts())
-    telemetry = Telemetry(Metrics(), settings.access_log)
+    telemetry = Telemetry(Metrics(folder=shared), settings.access_log)
     telemetry.metrics.expect([client.name for client in settings.clients])
-    for warning in settings.warnings:
+    for warning in settings.warnings if shared is None else ():
         telemetry.note("settings.warning", reason=warning)
-    uvloop.run(command(settings, telemetry))
+    return settings, telemetry
+
+
+def run(role: Coroutine[Any, Any, None]) -> int:
+    """Run a long-lived role on uvloop."""
+    import uvloop
+
+    uvloop.run(role)
     return FINE
 
 

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from service.api.doors import ClientDoor, Doors
-from service.api.serve import INTERNAL, OBSERVE, PUBLIC, Address, bind, open_doors
+from service.api.serve import open_doors
 from service.broker.flights import TimeLeft
+from service.listening import Sockets, bind_all
 from service.readiness import Readiness
-from service.settings import ConfigurationError, Problem
+from service.unsupported import refuse_what_is_not_there
 from service.wiring import Broker, open_broker
 
 if TYPE_CHECKING:
@@ -26,7 +27,23 @@ async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | 
     """Serve until SIGTERM or SIGINT, or until `stop` is set. Raises ConfigurationError for a taken port."""
     stop = stop or on_signals()
     refuse_what_is_not_there(settings)
-    sockets = bind_all(settings)
+    await serve_from(bind_all(settings), settings, telemetry, stop)
+
+
+async def serve_from(
+    sockets: Sockets,
+    settings: Settings,
+    telemetry: Telemetry,
+    stop: asyncio.Event,
+    *,
+    others: Sequence[Sockets] = (),
+    up: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve from these sockets until `stop` is set; `up` is called once requests are answered.
+
+    `others` are the sockets of the other service processes, if there are any.
+    """
+    whose = "process" if others else "service"
     async with open_broker(settings, telemetry) as broker:
         readiness = Readiness(
             {"postgres": broker.database.ping, "redis": broker.redis.ping},
@@ -34,28 +51,16 @@ async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | 
         )
         drain_s = settings.drain.total_seconds()
         doors = doors_of(settings, broker, readiness, telemetry)
-        listeners = await open_doors(doors, sockets, drain_s=drain_s)
+        listeners = await open_doors(doors, sockets, drain_s=drain_s, others=others)
         where = {name: f"{at.host}:{at.port}" for name, at in listeners.open.items()}
-        telemetry.note("service.started", None, **where)
+        telemetry.note(f"{whose}.started", None, **where)
+        up()
         await stop.wait()
         readiness.draining = True
         left_s = TimeLeft(drain_s)
         left = await listeners.close()
         left += await broker.drain(left_s())
-        telemetry.note("service.stopped", unfinished=left)
-
-
-def refuse_what_is_not_there(settings: Settings) -> None:
-    """Refuse settings of later releases: to ignore one would leave a door open that it was to close."""
-    asked = {
-        "TOKEN_BROKER_SESSION_CHECK_URL": settings.session_check_url is not None,
-        "TOKEN_BROKER_ASSERTION_JWKS": settings.assertion_jwks is not None,
-        "TOKEN_BROKER_WORKERS": settings.workers > 1,
-    }
-    what = "is not supported by this release yet; leave it out"
-    problems = [Problem(name, what) for name, wanted in asked.items() if wanted]
-    if problems:
-        raise ConfigurationError(problems)
+        telemetry.note(f"{whose}.stopped", unfinished=left)
 
 
 def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry: Telemetry) -> Doors:
@@ -85,26 +90,6 @@ def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry
         public_answer_timeout_s=settings.public_answer_timeout.total_seconds(),
         enter_request=enter_request,
     )
-
-
-def bind_all(settings: Settings) -> dict[str, socket.socket]:
-    """Bind the three listeners' addresses, all of them before any answers."""
-    return {
-        PUBLIC: bind_address("TOKEN_BROKER_PUBLIC_ADDRESS", settings.public_address),
-        INTERNAL: bind_address("TOKEN_BROKER_INTERNAL_ADDRESS", settings.internal_address),
-        OBSERVE: bind_address("TOKEN_BROKER_OBSERVE_ADDRESS", settings.observe_address),
-    }
-
-
-def bind_address(name: str, address: Address) -> socket.socket:
-    """Bind the address of a setting; raises ConfigurationError when it cannot be listened on."""
-    try:
-        return bind(address)
-    except OSError as error:
-        what = (
-            f"{address.host}:{address.port} cannot be listened on: {error.strerror or type(error).__name__}"
-        )
-        raise ConfigurationError([Problem(name, what, "127.0.0.1:18080")]) from None
 
 
 def on_signals() -> asyncio.Event:

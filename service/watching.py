@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from service.api.serve import open_observation
+from service.listening import bind_address
 from service.readiness import Readiness
-from service.serving import bind_address
 
 if TYPE_CHECKING:
     from service.metrics import Telemetry

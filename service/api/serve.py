@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from aiohttp import web
 
@@ -21,36 +20,15 @@ from service.api.observe import ObserveDoor
 from service.api.openapi import describe
 from service.api.protocol import Server
 from service.api.public import PublicDoor
+from service.api.rescue import Rescue
 from service.api.routes import Route, Router
+from service.api.sockets import BACKLOG, INTERNAL, OBSERVE, PUBLIC
 from service.api.usecases import Readiness
 from service.api.waits import Waits
 from service.broker.flights import TimeLeft
 from service.broker.ports import Observer
 
-PUBLIC, INTERNAL, OBSERVE = "public", "internal", "observe"
-BACKLOG = 1024
 OBSERVE_CLOSES_S = 1.0
-
-
-class Address(Protocol):
-    """Where to listen; port 0 is any that is free."""
-
-    @property
-    def host(self) -> str:
-        """Return the host, an IPv6 address without brackets."""
-
-    @property
-    def port(self) -> int:
-        """Return the port."""
-
-
-def bind(address: Address) -> socket.socket:
-    """Return a listening socket; several processes may serve from it."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    dual = family == socket.AF_INET6 and address.host == "::" and socket.has_dualstack_ipv6()
-    return socket.create_server(
-        (address.host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=dual
-    )
 
 
 @dataclass(slots=True)
@@ -58,20 +36,25 @@ class Listener:
     """One open listener."""
 
     runner: web.ServerRunner
+    rescue: Rescue
     host: str
     port: int
 
     @classmethod
-    async def open(cls, frame: Frame, sock: socket.socket, drain_s: float) -> Listener:
-        """Serve from a socket that is already bound."""
-        runner = web.ServerRunner(Server(frame), shutdown_timeout=drain_s)
+    async def open(
+        cls, frame: Frame, sock: socket.socket, drain_s: float, others: Sequence[socket.socket] = ()
+    ) -> Listener:
+        """Serve from a socket that is already bound; `others` are those of the other processes on it."""
+        server = Server(frame)
+        runner = web.ServerRunner(server, shutdown_timeout=drain_s)
         await runner.setup()
         await web.SockSite(runner, sock, backlog=BACKLOG).start()
         host, port = sock.getsockname()[:2]
-        return cls(runner, host, port)
+        return cls(runner, Rescue(server, others), host, port)
 
     async def close(self) -> None:
         """Stop accepting, let the requests that are under way end (for `drain_s` at most), then close."""
+        await self.rescue.end()
         await self.runner.cleanup()
 
 
@@ -94,8 +77,17 @@ class Listeners:
         return left
 
 
-async def open_doors(doors: Doors, sockets: Mapping[str, socket.socket], *, drain_s: float) -> Listeners:
-    """Open the service's listeners on sockets named `public`, `internal` and `observe`."""
+async def open_doors(
+    doors: Doors,
+    sockets: Mapping[str, socket.socket],
+    *,
+    drain_s: float,
+    others: Sequence[Mapping[str, socket.socket]] = (),
+) -> Listeners:
+    """Open the service's listeners on sockets named `public`, `internal` and `observe`.
+
+    `others` are the sockets of the other service processes.
+    """
     waits = Waits(doors.observer)
     frames = {
         PUBLIC: public_frame(doors),
@@ -105,7 +97,9 @@ async def open_doors(doors: Doors, sockets: Mapping[str, socket.socket], *, drai
     listeners = Listeners(waits, drain_s)
     for name, sock in sockets.items():
         longest_s = OBSERVE_CLOSES_S if name == OBSERVE else drain_s
-        listeners.open[name] = await Listener.open(frames[name], sock, longest_s)
+        listeners.open[name] = await Listener.open(
+            frames[name], sock, longest_s, [theirs[name] for theirs in others]
+        )
     return listeners
 
 

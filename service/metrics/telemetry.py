@@ -244,6 +244,8 @@ RULES: dict[str, Rule] = {
     "request.work_failed": Rule(ERROR),
     "secret.kept": Rule(WARNING),
     "settings.warning": Rule(WARNING),
+    "process.killed": Rule(ERROR),
+    "process.restarted": Rule(WARNING),
     "worker.restarted": Rule(WARNING),
     "worker.sweep_failed": Rule(WARNING),
     "worker.upkeep_failed": Rule(WARNING),

@@ -10,7 +10,8 @@ import aiohttp
 from yarl import URL
 
 from service.api.doors import ClientDoor, Doors
-from service.api.serve import bind, open_doors
+from service.api.serve import open_doors
+from service.api.sockets import bind
 from service.broker.errors import TokenUnknown
 from service.broker.model import (
     Binding,

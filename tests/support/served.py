@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 
-from service.api.serve import INTERNAL, OBSERVE, PUBLIC, open_doors
+from service.api.serve import open_doors
+from service.api.sockets import INTERNAL, OBSERVE, PUBLIC
+from service.listening import bind_all
 from service.metrics import Metrics, Telemetry
 from service.readiness import Readiness
-from service.serving import bind_all, doors_of
+from service.serving import doors_of
 from tests.support.waiting import eventually
 
 SERVICE_KEY = "backend-key"

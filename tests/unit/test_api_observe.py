@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from service.api import observe
-from service.api.serve import bind, open_observation
+from service.api.serve import open_observation
+from service.api.sockets import bind
 from tests.support.doors import Notes, Ready, open_house
 
 
