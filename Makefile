@@ -45,10 +45,21 @@ format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-# The lock holds hashes for every platform and no index address; the installation above refuses anything else.
+# The locks hold hashes and no index address; the installations refuse anything else. requirements.lock is for every
+# platform; the image's two are cut from it: what runs there on Python 3.11.2 (Debian 12's, which needs a package that
+# 3.11.3 no longer does), and what builds the wheel. The image compiles nothing, so both its platforms must have wheels.
+LOCK := uv pip compile --quiet --generate-hashes --no-header
+IMAGE_PYTHON := --python-version 3.11.2 --only-binary :all:
+
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--all-extras --upgrade -o requirements.lock pyproject.toml
+	$(LOCK) --universal --python-version 3.11 --all-extras --upgrade -o requirements.lock pyproject.toml
+	$(LOCK) $(IMAGE_PYTHON) --python-platform x86_64-manylinux_2_28 -c requirements.lock \
+		-o requirements-run.lock pyproject.toml
+	echo setuptools | $(LOCK) $(IMAGE_PYTHON) -c requirements.lock -o requirements-build.lock -
+	for platform in x86_64 aarch64; do \
+		uv pip install --quiet --dry-run --target build/lock $(IMAGE_PYTHON) --python-platform $$platform-manylinux_2_28 \
+			--require-hashes -r requirements-run.lock -r requirements-build.lock || exit 1; \
+	done
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist
