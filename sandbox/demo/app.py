@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -28,16 +29,32 @@ if TYPE_CHECKING:
     from sandbox.demo.notes import Source
     from sandbox.dev.home import Keys
     from sandbox.dev.plan import Plan
+    from sandbox.dev.ports import Ports
 
 NAME = "Ada"
+_UNHEARD = dict.fromkeys(("ahead", "on_request", "joined"), "-")
 _CALL_TIMEOUT = aiohttp.ClientTimeout(total=10)  # as the browser library's
 
 
-class Demo:
-    """The app of one run; `sandbox` is None when the run speaks to the real Cal.com."""
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where a broker is, for us, and where its internal listener is for a browser."""
 
-    def __init__(self, plan: Plan, keys: Keys, sandbox: Sandbox | None) -> None:
+    public_url: str
+    internal_url: str
+    shown_url: str
+
+
+class Demo:
+    """The app of one run; `sandbox` is None when the run speaks to the real Cal.com.
+
+    Of a broker that runs elsewhere the logs are not heard, only what it does is seen.
+    """
+
+    def __init__(self, plan: Plan, keys: Keys, sandbox: Sandbox | None, broker: Broker | None = None) -> None:
         self.plan = plan
+        self.broker = broker or _beside(plan.ports)
+        self._hears = broker is None
         self.sandbox = sandbox
         self.backend: Backend | None = None
         self.proxy: Proxy | None = None
@@ -52,16 +69,6 @@ class Demo:
         self._api_key = keys.backend
         self._read_to = 0
         self._created = False
-
-    @property
-    def public_url(self) -> str:
-        """The broker's public listener."""
-        return f"http://{HOST}:{self.plan.ports.public}"
-
-    @property
-    def internal_url(self) -> str:
-        """The broker's internal listener."""
-        return f"http://{HOST}:{self.plan.ports.internal}"
 
     def mount(self, app: web.Application) -> None:
         """Add the page and its doors to an app, whatever else that serves."""
@@ -90,7 +97,7 @@ class Demo:
         """Return what the page shows of this moment."""
         return {
             "ready": self.backend is not None,
-            "tally": self.tally,
+            "tally": self.tally if self._hears else asdict(self.tally) | _UNHEARD,
             "pairs": self.pairs.numbers,
             "current": self.pairs.current(self.cal_user_id),
         }
@@ -99,8 +106,8 @@ class Demo:
     async def at_work(self) -> AsyncIterator[None]:
         """Serve the page's doors while the broker runs; at the end take users back from a real Cal.com."""
         async with aiohttp.ClientSession(auto_decompress=False) as session:
-            self.backend = Backend(session, self.internal_url, self._api_key)
-            self.proxy = Proxy(session, self.public_url)
+            self.backend = Backend(session, self.broker.internal_url, self._api_key)
+            self.proxy = Proxy(session, self.broker.public_url)
             self._session = session
             try:
                 yield
@@ -145,3 +152,9 @@ class Demo:
 
     def _first(self) -> list[Any]:
         return [] if self.sandbox is None else list(self.sandbox.journal)
+
+
+def _beside(ports: Ports) -> Broker:
+    """The broker of the same run."""
+    internal_url = f"http://{HOST}:{ports.internal}"
+    return Broker(f"http://{HOST}:{ports.public}", internal_url, internal_url)

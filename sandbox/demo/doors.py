@@ -107,8 +107,8 @@ class Doors:
             "api": plan.real.api_url if plan.real else "/v2",
             "lifetimeS": plan.lifetime_s,
             "marginS": plan.margin_s,
-            "internal": demo.internal_url,
-            "public": demo.public_url,
+            "internal": demo.broker.shown_url,
+            "public": demo.broker.public_url,
         }
 
     async def _call(self, request: web.Request) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class Doors:
         demo, backend = self._demo, self._demo.working()
         if demo.sandbox is None:
             raise BrokerRefused(409, "only with the sandbox")
-        return await stampede(demo.sandbox, CLIENT_ID, backend, f"{demo.public_url}/refresh")
+        return await stampede(demo.sandbox, CLIENT_ID, backend, f"{demo.broker.public_url}/refresh")
 
     async def _trouble(self, request: web.Request) -> dict[str, Any]:
         demo, kind = self._demo, request.query.get("kind", "")

@@ -89,7 +89,7 @@ async def running(plan: Plan, home: Home, pair: Servers, hear: Hear) -> AsyncIte
         hear(who, facts)
 
     async with (
-        _front(plan, home, demo),
+        front(plan, home, demo),
         _process(WORKER, "work", of_worker(plan, home, pair), heard) as worker,
         _process(SERVICE, "serve", of_service(plan, home, pair), heard) as service,
     ):
@@ -100,7 +100,7 @@ async def running(plan: Plan, home: Home, pair: Servers, hear: Hear) -> AsyncIte
 
 
 @asynccontextmanager
-async def _front(plan: Plan, home: Home, demo: Demo) -> AsyncIterator[None]:
+async def front(plan: Plan, home: Home, demo: Demo, host: str = HOST) -> AsyncIterator[None]:
     """Serve the sandbox and the demo on one origin."""
     sandbox = demo.sandbox
     app = web.Application() if sandbox is None else sandbox.app()
@@ -109,7 +109,7 @@ async def _front(plan: Plan, home: Home, demo: Demo) -> AsyncIterator[None]:
     await runner.setup()
     telling = asyncio.create_task(demo.feed.run(demo.gather))
     try:
-        await web.TCPSite(runner, HOST, plan.ports.demo).start()
+        await web.TCPSite(runner, host, plan.ports.demo).start()
         async with remembered(sandbox, home, keep=plan.keep is not None):
             yield
     finally:

@@ -117,8 +117,8 @@ def _world(plan: Plan, home: Home, stack: Stack, clients: aiohttp.ClientSession)
     return World(
         session=clients,
         api_url=f"{app}/v2",
-        users_url=f"{stack.demo.internal_url}/v1/users",
-        roads=(f"{stack.demo.public_url}/refresh", f"{app}{REFRESH_PATH}"),
+        users_url=f"{stack.demo.broker.internal_url}/v1/users",
+        roads=(f"{stack.demo.broker.public_url}/refresh", f"{app}{REFRESH_PATH}"),
         vouching_key=home.keys.backend,
         jobs_key=home.keys.jobs,
         lifetime_s=plan.lifetime_s,
