@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 
 from service.broker.errors import UpstreamUnavailable
 from service.broker.flights import Flights, join
@@ -30,7 +31,7 @@ class Confirmations:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._flights: Flights[bool] = Flights()
+        self._flights: Flights[bool] = Flights("confirm", ports.tracer)
 
     def running(self, current: CurrentToken) -> bool:
         """Whether a check of this very token is under way."""
@@ -43,7 +44,8 @@ class Confirmations:
         StorageUnavailable when the refusal could not be written.
         """
         key = (current.key, current.generation)
-        task, joined = self._flights.start(key, lambda: self._check(current, marks))
+        run = partial(self._check, current, marks)
+        task, joined = self._flights.start(key, run, client=current.key.client)
         if joined:
             self._ports.observer.note("refresh.joined", current.key)
         return await join(task)

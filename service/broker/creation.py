@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from service.broker.calls import Calls
 from service.broker.errors import (
@@ -68,7 +69,7 @@ class Creation:
         self._ports = ports
         self._terms = terms
         self._calls = calls
-        self._flights: Flights[tuple[User, bool]] = Flights()
+        self._flights: Flights[tuple[User, bool]] = Flights("create", ports.tracer)
 
     async def create(self, key: UserKey, profile: Profile, *, vouch: bool, actor: str) -> tuple[User, bool]:
         """Return the user and whether this call created it; the same call again finds it.
@@ -76,7 +77,8 @@ class Creation:
         Raises Conflict (id or e-mail of another user), ExistsUpstream, Invalid (upstream refused a
         value), UpstreamUnavailable, StorageUnavailable, RefreshInProgress (another process is at it).
         """
-        task, joined = self._flights.start(key, lambda: self._create(key, profile, vouch, actor))
+        run = partial(self._create, key, profile, vouch, actor)
+        task, joined = self._flights.start(key, run, client=key.client)
         user, created = await join(task)
         if user.profile.email != profile.email:
             raise Conflict("A user with this id exists and has another e-mail address.")

@@ -8,7 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
+
+from service.broker.ports import Tracer, Trail
 
 Result = TypeVar("Result")
 
@@ -17,6 +20,7 @@ Result = TypeVar("Result")
 class _Flight(Generic[Result]):
     task: asyncio.Task[Result]
     rank: int
+    trail: Trail | None
 
 
 class TimeLeft:
@@ -31,9 +35,11 @@ class TimeLeft:
 
 
 class Flights(Generic[Result]):
-    """Runs at most one task a key, detached from whoever asked for it."""
+    """Runs at most one task a key, detached from whoever asked for it; each a trail of this name."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "", tracer: Tracer | None = None) -> None:
+        self._name = name
+        self._tracer = tracer
         self._running: dict[Hashable, _Flight[Result]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -45,17 +51,28 @@ class Flights(Generic[Result]):
         return key in self._running
 
     def start(
-        self, key: Hashable, run: Callable[[], Coroutine[Any, Any, Result]], *, rank: int = 0
+        self,
+        key: Hashable,
+        run: Callable[[], Coroutine[Any, Any, Result]],
+        *,
+        rank: int = 0,
+        client: str = "",
+        why: str = "",
     ) -> tuple[asyncio.Task[Result], bool]:
         """Join the key's flight, or start one; returns its task and whether it was joined.
 
         A flight of lower `rank` does less than is asked for: the new one runs after it has ended.
+        `client` and `why` are for the trail.
         """
         running = self._running.get(key)
         if running is not None and running.rank >= rank:
+            if running.trail is not None:
+                running.trail.joined()
             return running.task, True
-        task = asyncio.get_running_loop().create_task(_after(running, run))
-        self._running[key] = _Flight(task, rank)
+        trail = self._tracer.begin(self._name, client, why) if self._tracer is not None else None
+        work = partial(_after, running, run)
+        task = asyncio.get_running_loop().create_task(work() if trail is None else trail.follow(work))
+        self._running[key] = _Flight(task, rank, trail)
         self._tasks.add(task)
         task.add_done_callback(lambda ended: self._ended(key, ended))
         return task, False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from service.broker.calls import Calls
@@ -49,7 +50,7 @@ class Refresh:
         self._terms = terms
         self._calls = calls
         self._claims = Claims(ports, terms, calls)
-        self._flights: Flights[Refreshed] = Flights()
+        self._flights: Flights[Refreshed] = Flights("refresh", ports.tracer)
 
     async def refresh_user(self, key: UserKey, seen: int, why: Why) -> Refreshed:
         """Rotate past generation `seen` at most once; returns what is current afterwards.
@@ -68,7 +69,8 @@ class Refresh:
         """Carry out a claim that was committed ahead of time, as a flight of its own."""
         epoch = claimed.claim.epoch if claimed.claim is not None else 0
         key = (claimed.key, claimed.generation, epoch)
-        return self._flights.start(key, lambda: self._carry_out(claimed, why))[0]
+        run = partial(self._carry_out, claimed, why)
+        return self._flights.start(key, run, client=claimed.key.client, why=why.trigger)[0]
 
     def running(self, key: UserKey, seen: int) -> bool:
         """Whether this process is refreshing the user past generation `seen` just now."""
@@ -85,7 +87,9 @@ class Refresh:
     def _fly(
         self, key: UserKey, seen: int, why: Why, run: Callable[[], Coroutine[Any, Any, Refreshed]]
     ) -> asyncio.Task[Refreshed]:
-        task, joined = self._flights.start((key, seen), run, rank=why.rank)
+        task, joined = self._flights.start(
+            (key, seen), run, rank=why.rank, client=key.client, why=why.trigger
+        )
         if joined:
             self._ports.observer.note("refresh.joined", key)
         return task

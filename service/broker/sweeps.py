@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from service.broker.calls import Calls
@@ -55,10 +56,17 @@ class Sweeps:
         """
         if not await self._calls.may_go_ahead(client):
             return Swept()
+        tracer = self._ports.tracer
+        trail = tracer.begin("sweep", client) if tracer is not None else None
         due = await self._claim(client, most)
-        outcomes = await asyncio.gather(*(self._work(one) for one in due))
+        work = partial(self._work_on, due)
+        # A sweep that found nothing leaves no trace: there is one every few seconds.
+        outcomes = await (trail.follow(work) if trail is not None and due else work())
         parked = sum(outcome is Due.PARK for outcome in outcomes)
         return Swept(len(due), sum(outcome is Due.ROTATE for outcome in outcomes), parked)
+
+    async def _work_on(self, due: list[DueGrant]) -> list[Due]:
+        return await asyncio.gather(*(self._work(one) for one in due))
 
     async def _claim(self, client: str, most: int) -> list[DueGrant]:
         """Claim no more than there is budget for: a claim is never written without a call in hand."""

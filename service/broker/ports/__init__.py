@@ -30,6 +30,8 @@ from service.broker.ports.world import (
     LeaseState,
     Observer,
     Roll,
+    Tracer,
+    Trail,
     Wakeups,
 )
 
@@ -53,6 +55,8 @@ __all__ = [
     "Provider",
     "Roll",
     "Settlement",
+    "Tracer",
+    "Trail",
     "Upkeep",
     "Use",
     "UserQuery",

@@ -6,7 +6,17 @@ from dataclasses import dataclass
 
 from service.broker.ports.provider import Provider
 from service.broker.ports.stores import ClaimStore, GrantStore, UserStore
-from service.broker.ports.world import Budget, Cache, Clock, Fingerprints, Leases, Observer, Roll, Wakeups
+from service.broker.ports.world import (
+    Budget,
+    Cache,
+    Clock,
+    Fingerprints,
+    Leases,
+    Observer,
+    Roll,
+    Tracer,
+    Wakeups,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +37,5 @@ class Ports:
     roll: Roll
     owner: str
     """Names this process in claims."""
+    tracer: Tracer | None = None
+    """None where nobody follows the work, which is the usual case."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from service.broker.model import (
     CurrentToken,
@@ -14,6 +14,8 @@ from service.broker.model import (
     LineageEntry,
     UserKey,
 )
+
+Result = TypeVar("Result")
 
 Clock = Callable[[], datetime]
 """Now, as aware UTC in the database's time (local clock plus a measured offset)."""
@@ -121,3 +123,20 @@ class Observer(Protocol):
 
     def note(self, event: str, key: UserKey | None = None, **facts: object) -> None:
         """Note a dotted event with its facts; never a token."""
+
+
+class Trail(Protocol):
+    """One piece of work, followed from when it was decided on; who never calls `follow` leaves no trace."""
+
+    async def follow(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do the work as part of this trail and return its result."""
+
+    def joined(self) -> None:
+        """Note that whoever runs now waits for this work as well."""
+
+
+class Tracer(Protocol):
+    """Follows work that outlives its caller: what happens in it is seen as one with who began it."""
+
+    def begin(self, name: str, client: str, why: str = "") -> Trail:
+        """Begin a trail here and now, below what runs now."""
