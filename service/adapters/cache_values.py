@@ -5,6 +5,8 @@ Ids never stand raw in a key or a value; a value that was moved to another key d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -92,7 +94,8 @@ class Values:
         text = self.vault.open(
             sealed, client=key.client, user_id=key.user_id, generation=generation, column=_USER_COLUMN
         )
-        return _current(key, generation, text)
+        with _as_written_here():
+            return _current(key, generation, text)
 
     def write_token(self, fingerprint: Fingerprint, entry: LineageEntry) -> bytes:
         """Return whose token this is, as it is kept: sealed for its fingerprint."""
@@ -106,8 +109,18 @@ class Values:
         except ValueError:
             raise SealBroken from None
         text = self.vault.open(sealed, **_bound_to(fingerprint))
-        client, user_id, generation, counts_until = orjson.loads(text)
-        return LineageEntry(UserKey(client, user_id), generation, datetime.fromisoformat(counts_until))
+        with _as_written_here():
+            client, user_id, generation, counts_until = orjson.loads(text)
+            return LineageEntry(UserKey(client, user_id), generation, datetime.fromisoformat(counts_until))
+
+
+@contextmanager
+def _as_written_here() -> Iterator[None]:
+    """Take what another release has sealed in another form as what does not open: it is a miss."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError):
+        raise SealBroken("A cached value has the form of another release.") from None
 
 
 class _Bound(TypedDict):

@@ -54,27 +54,40 @@ class Callers:
         """Ask for the user's token once; returns the answer, None when it is no good one."""
         return await self._ask("internal", f"/v1/users/{user_id}/token", API_KEY)
 
+    async def create(self, user_id):
+        """Have the app create a user; the same call again, after a broken connection, finds the same user."""
+        request = {"method": "POST", "json": a_user(user_id)}
+        status, body = await self._answer("internal", "/v1/users", API_KEY, **request)
+        if status not in (200, 201):
+            self.heard.failures.append(("create", user_id, status, body))
+
     async def _ask(self, door, path, bearer):
         """Return the answer, or note a failure: no good answer, or a token that upstream refuses."""
-        first, second = random.sample(self._replicas, 2)
-        try:
-            try:
-                status, body = await self._get(getattr(first, door), path, bearer)
-            except aiohttp.ClientConnectionError:
-                self.heard.retried += 1
-                status, body = await self._get(getattr(second, door), path, bearer)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            self.heard.failures.append((door, path, repr(error)))
-            return None
-        self.heard.answers += 1
+        status, body = await self._answer(door, path, bearer)
         good = status == 200 and self._usable(body["accessToken"])
         if not good:
             self.heard.failures.append((door, path, status, body))
         return body if good else None
 
-    async def _get(self, address, path, bearer):
+    async def _answer(self, door, path, bearer, **request):
+        """Return status and body of the answer of one replica, or of the other where the first is gone."""
+        first, second = random.sample(self._replicas, 2)
+        try:
+            try:
+                answered = await self._send(getattr(first, door), path, bearer, **request)
+            except aiohttp.ClientConnectionError:
+                self.heard.retried += 1
+                answered = await self._send(getattr(second, door), path, bearer, **request)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return None, repr(error)
+        self.heard.answers += 1
+        return answered
+
+    async def _send(self, address, path, bearer, method="GET", **request):
         headers = {"Authorization": f"Bearer {bearer}"}
-        async with self._http.get(f"http://{address}{path}", headers=headers) as answer:
+        async with self._http.request(
+            method, f"http://{address}{path}", headers=headers, **request
+        ) as answer:
             return answer.status, await answer.json(content_type=None)
 
 
@@ -97,13 +110,17 @@ async def meanwhile(*work):
             task.cancel()
 
 
+def a_user(user_id):
+    """What the app says of a user of this id."""
+    return {"id": user_id, "email": f"{user_id}@example.com", "name": user_id.title()}
+
+
 async def create_user(internal, user_id):
     """Have a service create a managed user; returns it."""
-    body = {"id": user_id, "email": f"{user_id}@example.com", "name": user_id.title()}
     headers = {"Authorization": f"Bearer {API_KEY}"}
     async with (
         aiohttp.ClientSession(f"http://{internal}", headers=headers) as http,
-        http.post("/v1/users", json=body) as created,
+        http.post("/v1/users", json=a_user(user_id)) as created,
     ):
         assert created.status == 201
         return await created.json()

@@ -7,7 +7,7 @@ from datetime import datetime
 from time import time
 
 from sandbox.dev.ports import HOST, Ports
-from tests.support.programs import token_broker
+from tests.support.programs import ROOT, token_broker
 
 _STARTED = {"serve": "service.started", "work": "worker.started"}
 
@@ -20,6 +20,7 @@ class Replica:
         self.public, self.internal = f"{HOST}:{ports.public}", f"{HOST}:{ports.internal}"
         self.replaced = []
         self._command = command
+        self._tree = ROOT
         self._grace_s = grace_s
         self._environment = environment | {
             "TOKEN_BROKER_PUBLIC_ADDRESS": self.public,
@@ -29,7 +30,8 @@ class Replica:
         self._running = AsyncExitStack()
 
     async def __aenter__(self):
-        self.program = await self._running.enter_async_context(token_broker(self._command, self._environment))
+        program = token_broker(self._command, self._environment, self._tree)
+        self.program = await self._running.enter_async_context(program)
         await self.program.said(_STARTED[self._command])
         return self
 
@@ -41,12 +43,13 @@ class Replica:
         self._told_at = time()
         self.program.process.send_signal(signal.SIGTERM)
 
-    async def replace(self):
-        """See the process that was told to end, and start another in its place."""
+    async def replace(self, tree=None):
+        """See the process that was told to end, and start another in its place, of another release if so."""
         async with asyncio.timeout(self._grace_s):
             code = await self.program.process.wait()
         await self._running.aclose()
         self.replaced.append(Farewell(code, self._told_at, self.program.of("refresh.rotated")))
+        self._tree = tree or self._tree
         await self.__aenter__()
 
 

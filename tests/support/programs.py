@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 START_WITHIN_S = 30
 END_WITHIN_S = 20
 
@@ -85,10 +85,10 @@ class Program:
             self._heard.notify_all()
 
 
-async def started(command, environment, module="service.cli"):
-    """Start `python -m <module> <command>` with this environment; who asks for it ends the Program."""
+async def started(command, environment, module="service.cli", tree=ROOT):
+    """Start `python -m <module> <command>` of a source tree; who asks for it ends the Program."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, command, cwd=_ROOT,
+        sys.executable, "-m", module, command, cwd=tree,
         env={"PATH": os.environ["PATH"], **environment},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -96,9 +96,9 @@ async def started(command, environment, module="service.cli"):
 
 
 @asynccontextmanager
-async def token_broker(command, environment):
+async def token_broker(command, environment, tree=ROOT):
     """Run `token-broker <command>` with this environment; gives the Program and ends it."""
-    program = await started(command, environment)
+    program = await started(command, environment, tree=tree)
     try:
         yield program
         code = await program.end()
