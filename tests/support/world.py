@@ -118,11 +118,12 @@ class Person:
 class World:
     """A stand-in, two stores and the brokers on them."""
 
-    def __init__(self, upstream, stop_upstream, settings, stack):
+    def __init__(self, upstream, stop_upstream, env, stack):
         self.sandbox = upstream.sandbox
         self.stop_upstream = stop_upstream
         self.notes = Heard()
-        self.settings = settings
+        self.settings = load_settings(env)
+        self._env = env
         self.brokers = []
         self._stack = stack
 
@@ -136,9 +137,11 @@ class World:
         """What the first broker reaches the world through."""
         return self.broker.answers._ports
 
-    async def open_broker(self):
-        """Start what another process would hold."""
-        broker = await self._stack.enter_async_context(open_broker(self.settings, self.notes))
+    async def open_broker(self, **changes):
+        """Start what another process would hold; `changes` are settings of its own."""
+        changed = {f"TOKEN_BROKER_{name}": value for name, value in changes.items()}
+        settings = load_settings(self._env | changed)
+        broker = await self._stack.enter_async_context(open_broker(settings, self.notes))
         self._stack.push_async_callback(broker.drain, DRAIN_S)
         # Orders wait out a near-cache life: a shorter one in every process promises the same.
         broker.answers._ports.cache.near_life_s = NEAR_LIFE_S
@@ -258,7 +261,7 @@ async def open_world(
             X_CAL_SECRET_KEY=None,
             **{**SCALED, **changes},
         )
-        world = World(upstream, serving.aclose, load_settings(env), stack)
+        world = World(upstream, serving.aclose, env, stack)
         for _ in range(brokers):
             await world.open_broker()
         yield world
