@@ -1,0 +1,60 @@
+"""Workers of two releases share one queue: a job that only the other one knows stops nobody."""
+
+import re
+
+import pytest
+
+from sandbox.calcom import SandboxClient, SandboxConfig
+from service.adapters.queue import NAME, open_queue
+from tests.support.stack import running_stack
+from tests.support.waiting import eventually
+
+CONFIG = SandboxConfig((SandboxClient("queued", "secret"),), lifetime_s=60)
+UNREADABLE = b"\x80\x04pickled"
+WITHIN_S = 30
+
+
+@pytest.fixture
+async def queue(redis_url):
+    opened = open_queue(redis_url)
+    yield opened
+    await opened.aclose()
+    await opened.connection_pool.disconnect()
+
+
+async def known_to_another_release(queue):
+    await queue.enqueue_job("prune_something_new", {"id": 1}, _job_id="new")
+
+
+async def unreadable(queue):
+    await queue.set("arq:job:new", UNREADABLE)
+    await queue.zadd(NAME, {"new": 1})
+
+
+async def is_gone(queue):
+    return await queue.zscore(NAME, "new") is None
+
+
+async def swept_at(stack):
+    """The worker's own figure of when it swept last."""
+    observe = stack.worker.of("worker.started")[0]["observe"]
+    async with stack.http.get(f"http://{observe}/metrics") as answer:
+        return re.findall(
+            r"^token_broker_last_sweep_timestamp_seconds.* (\S+)$", await answer.text(), re.MULTILINE
+        )
+
+
+async def swept_again(stack, before):
+    return await swept_at(stack) not in ([], before)
+
+
+@pytest.mark.parametrize("left", [known_to_another_release, unreadable])
+async def test_what_another_release_left_in_the_queue_is_dropped_and_sweeps_go_on(
+    database_url, redis_url, queue, left
+):
+    await left(queue)
+    async with running_stack(database_url, redis_url, CONFIG) as stack:
+        await eventually(lambda: is_gone(queue), WITHIN_S)
+        before = await swept_at(stack)
+        await eventually(lambda: swept_again(stack, before), WITHIN_S, every_s=0.2)
+        assert stack.worker.of("worker.restarted") == []
