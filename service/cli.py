@@ -80,6 +80,11 @@ def _add_migration_options(command: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="how long to wait in all for a table that somebody holds, for each migration (default: 2m)",
     )
+    command.add_argument(
+        "--stopped",
+        action="store_true",
+        help="every service and worker is stopped: take away also what an older release still uses",
+    )
 
 
 def _duration(text: str) -> timedelta:
@@ -160,7 +165,8 @@ def _migrate(arguments: argparse.Namespace) -> int:
     from sql.migrate import MigrationError, migrate, pending
 
     dsn = load_settings(role="migrate").database_url.value
-    verb, work = "applied", partial(migrate, dsn, say=_say, patience_s=arguments.wait.total_seconds())
+    patience_s = arguments.wait.total_seconds()
+    verb, work = "applied", partial(migrate, dsn, say=_say, patience_s=patience_s, stopped=arguments.stopped)
     if arguments.dry_run:
         verb, work = "would apply", partial(pending, dsn)
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -49,28 +50,41 @@ def _silent(_: str) -> None:
     """Say nothing."""
 
 
+@dataclass(slots=True)
+class _Run:
+    """What one run of the migrator knows."""
+
+    dsn: str
+    migrations: Sequence[Migration]
+    patience: Patience
+    stopped: bool
+    began_at: int | None = None
+    """The database's last migration when the run began: what the processes know that are serving now."""
+
+
 async def migrate(
     dsn: str,
     folder: Traversable | None = None,
     *,
     say: Callable[[str], None] = _silent,
     patience_s: float = 120.0,
+    stopped: bool = False,
 ) -> list[str]:
     """Apply every migration the database lacks and return their names; any number may run at once.
 
     A table that somebody holds is waited for with `patience_s` in all, never for long at a time; `say` is
-    told what for. Raises MigrationError when a file fails, patience ends or the database's history does not
-    fit; what was applied before stays, and the next run goes on from there.
+    told what for. What takes something away that the release before still uses is refused, unless all
+    processes are `stopped`. Raises MigrationError when a file fails, patience ends or the database's history
+    does not fit; what was applied before stays, and the next run goes on from there.
     """
-    migrations = read(folder)
-    patience = Patience(patience_s, say)
+    run = _Run(dsn, read(folder), Patience(patience_s, say), stopped)
     applied: list[str] = []
     async with _connected(dsn) as connection:
         while True:
             try:
-                name = await _apply_next(connection, dsn, migrations, patience)
+                name = await _apply_next(connection, run)
             except Held as held:
-                await patience.wait(held, await holders(connection))
+                await run.patience.wait(held, await holders(connection))
                 continue
             except _LOST as lost:
                 raise MigrationError(
@@ -80,7 +94,7 @@ async def migrate(
             if name is None:
                 return applied
             applied.append(name)
-            patience.renew()
+            run.patience.renew()
 
 
 async def pending(dsn: str, folder: Traversable | None = None) -> list[str]:
@@ -129,25 +143,38 @@ async def _alone(connection: Connection[Record], patience: Patience) -> AsyncIte
         await patience.pause("another migrator is at work")
 
 
-async def _apply_next(
-    connection: Connection[Record], dsn: str, migrations: Sequence[Migration], patience: Patience
-) -> str | None:
+async def _apply_next(connection: Connection[Record], run: _Run) -> str | None:
     """Apply the first migration that is missing and note it; None when none is."""
-    async with _alone(connection, patience):
-        missing = _missing(migrations, await _history(connection))
+    async with _alone(connection, run.patience):
+        history = await _history(connection)
+        missing = _missing(run.migrations, history)
+        if run.began_at is None:
+            run.began_at = history[-1]["version"] if history else 0
         if not missing:
             return None
         migration = missing[0]
+        _refuse_too_early(run, migration)
         await connection.execute(_HISTORY)
         if migration.outside:
             # This transaction keeps other migrators out; without a snapshot it holds nothing else up.
-            async with _connected(dsn) as outside:
-                await _sweep_up(outside, migration, patience)
-                await _run(outside, migration)
+            async with _connected(run.dsn) as outside:
+                await _sweep_up(outside, migration, run.patience)
+                await _execute(outside, migration)
         else:
-            await _run(connection, migration)
+            await _execute(connection, migration)
         await _note(connection, migration)
         return migration.name
+
+
+def _refuse_too_early(run: _Run, migration: Migration) -> None:
+    """Refuse to take away what the processes that serve now still use; a new database has none."""
+    needed = oldest_beside(migration.name)
+    if run.began_at and run.began_at < needed and not run.stopped:
+        raise MigrationError(
+            f"{migration.name} takes away what releases without migration {needed} still use, and one of "
+            f"them may be serving. Upgrade to a release that has migration {needed} first and replace every "
+            "process, or stop every process and run: token-broker migrate --stopped"
+        )
 
 
 async def _sweep_up(connection: Connection[Record], migration: Migration, patience: Patience) -> None:
@@ -161,7 +188,7 @@ async def _sweep_up(connection: Connection[Record], migration: Migration, patien
         await connection.execute(f"drop index concurrently if exists {migration.index}")
 
 
-async def _run(connection: Connection[Record], migration: Migration) -> None:
+async def _execute(connection: Connection[Record], migration: Migration) -> None:
     try:
         await connection.execute(migration.sql)
     except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as held:

@@ -167,3 +167,33 @@ async def test_a_file_without_a_number_is_refused(empty_database_url, release):
     (folder / "fix.sql").write_text(SECOND)
     with pytest.raises(MigrationError, match=r"fix\.sql is no name of a migration"):
         await migrate(empty_database_url, folder)
+
+
+CONTRACTED = {"first": FIRST, "second": SECOND, "contract_0002_third": "drop table first"}
+
+
+async def test_what_a_running_release_may_still_use_is_not_taken_away(
+    empty_database_url, release, connection
+):
+    await migrate(empty_database_url, release(first=FIRST))
+    with pytest.raises(
+        MigrationError, match=r"0003_contract_0002_third takes away .* one of them may be serving"
+    ):
+        await migrate(empty_database_url, release(**CONTRACTED))
+    assert await tables(connection) == {"first", "second"}
+
+
+async def test_it_is_by_the_upgrade_after_that(empty_database_url, release, connection):
+    await migrate(empty_database_url, release(first=FIRST, second=SECOND))
+    assert await migrate(empty_database_url, release(**CONTRACTED)) == ["0003_contract_0002_third"]
+    assert await tables(connection) == {"second"}
+
+
+async def test_it_is_where_every_process_is_stopped_and_in_a_new_database(
+    empty_database_url, release, databases
+):
+    await migrate(empty_database_url, release(first=FIRST))
+    folder = release(**CONTRACTED)
+    assert len(await migrate(empty_database_url, folder, stopped=True)) == 2
+    with databases.empty() as new:
+        assert len(await migrate(new, folder)) == 3
