@@ -89,19 +89,17 @@ class Metrics:
 
     def _register_gauges(self) -> None:
         self.users = self._gauge(
-            "users", "Users by the state of their grant.", "livemostrecent", "client", "state"
+            "users", "Users by the state of their grant.", "mostrecent", "client", "state"
         )
-        self.due = self._gauge(
-            "due", "Grants the worker has something to do for.", "livemostrecent", "client"
-        )
+        self.due = self._gauge("due", "Grants the worker has something to do for.", "mostrecent", "client")
         self.overdue_seconds = self._gauge(
-            "overdue_seconds", "How long the most overdue grant has waited.", "livemostrecent", "client"
+            "overdue_seconds", "How long the most overdue grant has waited.", "mostrecent", "client"
         )
         self.expired_claims = self._gauge(
-            "expired_claims", "Claims past their deadline.", "livemostrecent", "client"
+            "expired_claims", "Claims past their deadline.", "mostrecent", "client"
         )
         self.rate_budget_remaining = self._gauge(
-            "rate_budget_remaining", "Upstream calls that may be made now.", "livemostrecent", "client"
+            "rate_budget_remaining", "Upstream calls that may be made now.", "mostrecent", "client"
         )
         self.circuit_open = self._gauge(
             "circuit_open", "1 while a client's calls are held.", "livemax", "client"
@@ -126,9 +124,10 @@ class Metrics:
         return Series(Counter(f"token_broker_{name}", words, labels, registry=self.registry))
 
     def _gauge(
-        self, name: str, words: str, several: Literal["livemax", "livemostrecent"], *labels: str
+        self, name: str, words: str, several: Literal["livemax", "mostrecent"], *labels: str
     ) -> Series[Gauge]:
-        # `several` says which process's figure counts once those of several are read together.
+        # `several` says which process's figure counts once those of several are read together: what one says
+        # of itself only while it lives (`live...`), what it says of all of them until another one does.
         return Series(
             Gauge(f"token_broker_{name}", words, labels, registry=self.registry, multiprocess_mode=several)
         )

@@ -1,6 +1,8 @@
 """A service of several processes, for tests: who they are, and an outsider who asks whoever answers."""
 
 import json
+import os
+import signal
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import aiohttp
 
 from tests.e2e.runs import alive, descendants
 from tests.support.environment import environment
-from tests.support.programs import token_broker
+from tests.support.programs import START_WITHIN_S, token_broker
+from tests.support.waiting import eventually
 
 API_KEY = "backend-key"
 ANYWHERE = dict.fromkeys(("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS"), "127.0.0.1:0")
@@ -36,6 +39,14 @@ class Several:
                 found[json.loads(words[-1])["number"]] = pid
         return found
 
+    async def kill(self, place):
+        """Kill the process in this place, and wait until another one serves there."""
+        began = len(self.program.of("process.started", process=place))
+        os.kill(self.members[place], signal.SIGKILL)
+        await eventually(
+            lambda: len(self.program.of("process.started", process=place)) > began, within_s=START_WITHIN_S
+        )
+
     async def ask(self, path, door="observe"):
         """Ask on a connection of its own, so that any process may answer; returns status and text."""
         headers = {"Authorization": f"Bearer {API_KEY}"}
@@ -58,7 +69,10 @@ def variables(database_url, redis_url, workers, **settings):
 
 
 @asynccontextmanager
-async def several(workers, database_url, redis_url, **settings):
-    """Run a service of so many processes; gives a Several once all of them serve."""
-    async with token_broker("serve", variables(database_url, redis_url, workers, **settings)) as program:
+async def several(workers, database_url, redis_url, *, folder=None, **settings):
+    """Run a service of so many processes, its files in `folder`; gives a Several once all of them serve."""
+    env = variables(database_url, redis_url, workers, **settings) | (
+        {"TMPDIR": str(folder)} if folder else {}
+    )
+    async with token_broker("serve", env) as program:
         yield Several(program, await program.said("service.started", processes=workers))

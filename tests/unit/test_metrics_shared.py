@@ -93,7 +93,9 @@ def test_who_takes_a_place_over_says_nothing_that_the_one_before_it_said(folder)
 def test_of_what_is_shared_the_one_told_last_counts(folder):
     member(folder, 0, "budget.remaining {'client': 'a', 'value': 7}")
     shown = member(folder, 1, "budget.remaining {'client': 'a', 'value': 3}")
+    forget_gauges(folder, 1)
     assert samples(shown, "rate_budget_remaining") == [({"client": "a"}, 3)]
+    assert samples(read(folder), "rate_budget_remaining") == [({"client": "a"}, 3)]
 
 
 def test_names_and_types_are_those_of_a_process_that_is_alone(folder):
