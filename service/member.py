@@ -76,7 +76,7 @@ async def _serve(place: Place, settings: Settings, telemetry: Telemetry) -> None
     own = sockets.pop(place.number)
     stop = on_signals()
     line = _Line(socket.socket(fileno=place.line), stop, settings.grace.total_seconds())
-    await serve_from(own, settings, telemetry, stop, others=sockets, up=line.begin)
+    await serve_from(own, settings, telemetry, stop, others=sockets, up=line.begin, shared=place.folder)
     if line.cut:
         # Nobody else is left to tidy up; others that still end need no figures any more.
         shutil.rmtree(place.folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from service.api.doors import ClientDoor, Doors
 from service.api.serve import open_doors
 from service.broker.flights import TimeLeft
 from service.listening import Sockets, bind_all
-from service.readiness import Readiness
+from service.readiness import Readiness, readiness_of
 from service.unsupported import refuse_what_is_not_there
 from service.wiring import Broker, open_broker
 
@@ -38,17 +38,15 @@ async def serve_from(
     *,
     others: Sequence[Sockets] = (),
     up: Callable[[], None] = lambda: None,
+    shared: str | None = None,
 ) -> None:
     """Serve from these sockets until `stop` is set; `up` is called once requests are answered.
 
-    `others` are the sockets of the other service processes, if there are any.
+    `others` are the sockets of the other service processes, if there are any, and `shared` their folder.
     """
     whose = "process" if others else "service"
     async with open_broker(settings, telemetry) as broker:
-        readiness = Readiness(
-            {"postgres": broker.database.ping, "redis": broker.redis.ping},
-            behind=lambda: broker.database.behind,
-        )
+        readiness = readiness_of(broker, shared)
         drain_s = settings.drain.total_seconds()
         doors = doors_of(settings, broker, readiness, telemetry)
         listeners = await open_doors(doors, sockets, drain_s=drain_s, others=others)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from service.api.serve import open_observation
 from service.listening import bind_address
-from service.readiness import Readiness
+from service.readiness import Readiness, readiness_of
 
 if TYPE_CHECKING:
     from service.metrics import Telemetry
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 async def watched(settings: Settings, telemetry: Telemetry, broker: Broker) -> AsyncIterator[Readiness]:
     """Answer probes and scrapes while the block runs. Raises ConfigurationError for a taken port."""
     sock = bind_address("TOKEN_BROKER_OBSERVE_ADDRESS", settings.observe_address)
-    readiness = Readiness(
-        {"postgres": broker.database.ping, "redis": broker.redis.ping}, behind=lambda: broker.database.behind
-    )
+    readiness = readiness_of(broker)
     listener = await open_observation(readiness, telemetry.metrics.render, telemetry, sock)
     telemetry.note("worker.started", observe=f"{listener.host}:{listener.port}")
     try:

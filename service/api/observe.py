@@ -43,11 +43,12 @@ class ObserveDoor:
     async def readyz(self, _: Call) -> Answer:
         """Tell whether to send requests here: also without a dependency, but not while draining.
 
-        Nor on a schema older than the release: an upgrade that forgot to migrate stops at its first replica.
+        Nor before the database was ever seen, nor on a schema older than the release: a roll-out with a wrong
+        address, or one that forgot to migrate, stops at its first replica.
         """
         dependencies = await self._look()
         body = {"status": self._word(dependencies), "dependencies": dependencies}
-        unready = self._readiness.draining or self._readiness.behind
+        unready = self._readiness.draining or self._readiness.behind or not self._readiness.begun
         return Answer(503 if unready else 200, orjson.dumps(body))
 
     async def _look(self) -> Mapping[str, str]:
@@ -62,6 +63,8 @@ class ObserveDoor:
             return "draining"
         if self._readiness.behind:
             return "schema_behind"
+        if not self._readiness.begun:
+            return "starting"
         return "ready" if all(state == "up" for state in dependencies.values()) else "degraded"
 
     async def metrics(self, _: Call) -> Answer:

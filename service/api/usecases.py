@@ -76,5 +76,9 @@ class Readiness(Protocol):
     def behind(self) -> bool:
         """Whether the schema lacks what this release needs: requests belong to replicas of an older one."""
 
+    @property
+    def begun(self) -> bool:
+        """Whether the database, with what this release needs, was ever seen."""
+
     async def dependencies(self) -> dict[str, str]:
         """Return each dependency with its state, "up" when all is well."""

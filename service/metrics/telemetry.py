@@ -242,6 +242,7 @@ RULES: dict[str, Rule] = {
     "request.failed": Rule(ERROR),
     "background.failed": Rule(ERROR),
     "request.work_failed": Rule(ERROR),
+    "schema.behind": Rule(ERROR),
     "secret.kept": Rule(WARNING),
     "settings.warning": Rule(WARNING),
     "process.killed": Rule(ERROR),

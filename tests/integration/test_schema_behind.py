@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.adapters.postgres import Database
 from service.broker.errors import StorageUnavailable
 from sql.files import newest_version
 from sql.migrate import migrate
@@ -65,6 +66,18 @@ async def test_it_names_the_command_that_is_missing(world):
     await world.open_broker()
     (down,) = world.heard("dependency.down")
     assert "run token-broker migrate" in down["reason"]
+
+
+async def test_it_names_it_also_where_the_database_was_away_before(world):
+    await world.sql(AN_OLDER_ONE)
+    newer = Database(world.settings.database_url.value, world.notes, schema=newest_version())
+    newer._note(up=False, reason="ConnectionRefusedError")
+    await newer.start()
+    for _ in range(2):
+        assert not await newer.ping()
+    await newer.aclose()
+    (told,) = world.heard("schema.behind")
+    assert "run token-broker migrate" in told["reason"]
 
 
 async def test_an_empty_database_is_one_that_is_behind(empty_database_url, redis_url, tmp_path):

@@ -134,6 +134,7 @@ class Notes:
 @dataclass
 class Ready:
     draining: bool = False
+    begun: bool = True
     behind: bool = False
     states: dict = field(default_factory=lambda: {"postgres": "up", "redis": "up"})
 

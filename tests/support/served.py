@@ -14,7 +14,7 @@ from service.api.serve import open_doors
 from service.api.sockets import INTERNAL, OBSERVE, PUBLIC
 from service.listening import bind_all
 from service.metrics import Metrics, Telemetry
-from service.readiness import Readiness
+from service.readiness import readiness_of
 from service.serving import doors_of
 from tests.support.waiting import eventually
 
@@ -83,10 +83,7 @@ async def served(world, broker=None):
     broker = broker or world.broker
     telemetry = Telemetry(Metrics())
     _let_hear(world.notes, telemetry)
-    readiness = Readiness(
-        {"postgres": broker.database.ping, "redis": broker.redis.ping}, behind=lambda: broker.database.behind
-    )
-    doors = doors_of(world.settings, broker, readiness, telemetry)
+    doors = doors_of(world.settings, broker, readiness_of(broker), telemetry)
     listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)
     async with aiohttp.ClientSession() as http:
         try:

@@ -76,6 +76,15 @@ async def test_on_a_schema_older_than_its_release_it_asks_to_be_sent_nothing(hou
     assert (await look(house, "/healthz"))[0] == 200
 
 
+async def test_before_it_has_seen_its_database_it_asks_to_be_sent_nothing(house):
+    house.ready.begun = False
+
+    status, body = await readiness(house)
+
+    assert (status, body["status"]) == (503, "starting")
+    assert (await look(house, "/healthz"))[0] == 200
+
+
 class Stuck(Ready):
     async def dependencies(self):
         await asyncio.Event().wait()

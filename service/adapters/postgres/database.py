@@ -113,6 +113,7 @@ class Database:
         self._fits = schema == 0
         self.on_connect: OnConnect | None = None
         self.behind = False
+        self.seen = False
 
     @property
     def well(self) -> bool:
@@ -176,6 +177,7 @@ class Database:
         """Do what is to be done on every new connection before it is used."""
         if not self._fits:
             await self._compare(connection)
+        self.seen = True
         if self.on_connect is not None:
             await self.on_connect(connection)
 
@@ -188,8 +190,12 @@ class Database:
             version = await connection.fetchval(_SCHEMA)
         except asyncpg.UndefinedTableError:
             version = 0
+        was_behind = self.behind
         self._fits = version >= self._schema
         self.behind = not self._fits
+        if self.behind and not was_behind:
+            # That the database is down may have been told before, for another reason.
+            self.observer.note("schema.behind", reason=SchemaBehindError.__doc__)
         if self.behind:
             raise SchemaBehindError(SchemaBehindError.__doc__)
 
