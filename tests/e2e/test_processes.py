@@ -6,12 +6,23 @@ import signal
 
 import pytest
 
+from sandbox.calcom import SandboxClient, SandboxConfig
 from tests.e2e.runs import alive
 from tests.support.programs import started
 from tests.support.several import HASTY, Several, several, variables
+from tests.support.stack import running_stack
 from tests.support.waiting import eventually
 
 PROCESSES = 2
+CLIENT = SandboxClient("acme", "secret")
+CONFIG = SandboxConfig(clients=(CLIENT,), lifetime_s=600)
+NAMES = [f"u{number}" for number in range(6)]
+PATIENT = {
+    "UPSTREAM_TIMEOUT": "20s", "DATABASE_TIMEOUT": "3s", "LEASE_TTL": "24s", "CLAIM_DEADLINE": "24s",
+    "ANSWER_TIMEOUT": "40s", "PUBLIC_ANSWER_TIMEOUT": "50s", "DRAIN": "55s", "GRACE": "60s",
+}  # fmt: skip
+
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
@@ -23,6 +34,10 @@ async def service(database_url, redis_url):
 async def asked(service, times, path="/healthz"):
     """The statuses of so many requests, one after another, each on a connection of its own."""
     return [(await service.ask(path))[0] for _ in range(times)]
+
+
+async def drains(service):
+    return (await service.ask("/readyz"))[0] == 503
 
 
 async def test_every_process_has_its_share_of_the_connections(service):
@@ -52,6 +67,22 @@ async def test_a_process_that_is_told_to_end_alone_is_replaced(service):
 
     assert (await service.program.said("process.restarted"))["exit_code"] == 0
     await eventually(lambda: len(service.program.of("process.started", process=0)) == 2, within_s=30)
+
+
+async def test_while_they_drain_all_say_so_and_what_is_under_way_is_answered(database_url, redis_url):
+    async with running_stack(database_url, redis_url, CONFIG, WORKERS="2", **PATIENT) as stack:
+        service = Several(stack.service, stack.service.of("service.started")[0])
+        for name in NAMES:
+            await stack.create_user(CLIENT.id, name)
+        with stack.sandbox.gate("refresh", "after") as gate:
+            asking = [asyncio.create_task(stack.rotate(CLIENT.id, name)) for name in NAMES]
+            await gate.arrived(len(NAMES))
+            service.program.process.send_signal(signal.SIGTERM)
+            await eventually(lambda: drains(service), within_s=10)
+            assert await asked(service, 12, "/readyz") == [503] * 12
+            gate.open()
+            assert await asyncio.wait_for(service.program.process.wait(), 30) == 0
+        assert all(stack.sandbox.is_live(answer["accessToken"]) for answer in await asyncio.gather(*asking))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -18,6 +18,8 @@ SCRAPES = 15
 COUNTS = ("_total", "_count", "_sum", "_bucket")
 ROUTE = "/v1/users/{id}/token"
 
+pytestmark = pytest.mark.timeout(240)
+
 
 class Watched:
     """The service of a stack, and what the figures say to who scrapes on new connections."""
