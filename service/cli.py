@@ -135,13 +135,15 @@ def _work(_: argparse.Namespace) -> int:
     from worker.main import work
 
     settings, telemetry = prepare("work")
-    return run(work(settings, telemetry, partial(watched, settings, telemetry)))
+    watch = partial(watched, settings, telemetry)
+    return run(work(settings, telemetry, watch, tracing=telemetry.tracing))
 
 
 def prepare(role: Role, shared: str | None = None) -> tuple[Settings, Telemetry]:
     """Read the settings and begin to log and count; `shared` is the folder of several processes' figures."""
     from service.logs import configure_logs, keep_secret
     from service.metrics import Metrics, Telemetry
+    from service.tracing import start_tracing
 
     settings = load_settings(role=role)
     configure_logs(settings.log_level, settings.log_format)
@@ -150,6 +152,8 @@ def prepare(role: Role, shared: str | None = None) -> tuple[Settings, Telemetry]
     telemetry.metrics.expect([client.name for client in settings.clients])
     for warning in settings.warnings if shared is None else ():
         telemetry.note("settings.warning", reason=warning)
+    if settings.workers == 1 or role == "work" or shared is not None:  # a supervisor does nothing to trace
+        telemetry.tracing = start_tracing(role, telemetry)
     return settings, telemetry
 
 

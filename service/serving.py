@@ -45,7 +45,7 @@ async def serve_from(
     `others` are the sockets of the other service processes, if there are any, and `shared` their folder.
     """
     whose = "process" if others else "service"
-    async with open_broker(settings, telemetry) as broker:
+    async with open_broker(settings, telemetry, telemetry.tracing) as broker:
         readiness = readiness_of(broker, shared)
         drain_s = settings.drain.total_seconds()
         doors = doors_of(settings, broker, readiness, telemetry)
@@ -87,6 +87,7 @@ def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry
         answer_timeout_s=settings.answer_timeout.total_seconds(),
         public_answer_timeout_s=settings.public_answer_timeout.total_seconds(),
         enter_request=enter_request,
+        follow=telemetry.tracing.request if telemetry.tracing is not None else None,
     )
 
 

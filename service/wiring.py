@@ -12,7 +12,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from service.broker.ports import Observer, Provider
     from service.secrets import Secret
     from service.settings import Settings
+    from service.tracing.spans import Tracing
 
 __all__ = ["QUEUE_NAME", "QUEUE_SERIALIZED_BY", "Broker", "open_broker", "open_queue", "terms_of"]
 
@@ -80,6 +81,7 @@ class Broker:
     redis: RedisLink
     clock: DatabaseClock
     clients: tuple[str, ...]
+    tracing: Tracing | None = None
 
     async def drain(self, timeout_s: float) -> int:
         """Let running flights end and write what is pending, before anything is closed.
@@ -91,6 +93,8 @@ class Broker:
             left += await room.drain(left_s())
         with suppress(BrokerError):
             await self.answers.uses.flush()
+        if self.tracing is not None:
+            await self.tracing.aclose(left_s())
         return left
 
 
@@ -112,7 +116,9 @@ def terms_of(settings: Settings) -> Terms:
 
 
 @asynccontextmanager
-async def open_broker(settings: Settings, observer: Observer) -> AsyncIterator[Broker]:
+async def open_broker(
+    settings: Settings, observer: Observer, tracing: Tracing | None = None
+) -> AsyncIterator[Broker]:
     """Build the broker and keep it going; everything is closed in reverse at the end."""
     async with AsyncExitStack() as stack:
         database = Database(
@@ -127,7 +133,9 @@ async def open_broker(settings: Settings, observer: Observer) -> AsyncIterator[B
         redis = RedisLink(settings.redis_url.value, observer)
         stack.push_async_callback(redis.aclose)
         ports = await _ports(settings, observer, stack, database, clock, redis)
-        broker = _use_cases(settings, ports, database, clock, redis)
+        if tracing is not None:
+            ports = _followed(ports, tracing)
+        broker = replace(_use_cases(settings, ports, database, clock, redis), tracing=tracing)
         await _keep_going(settings, broker, observer, stack)
         yield broker
 
@@ -166,6 +174,12 @@ async def _ports(
         roll=random.random,
         owner=f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}",
     )
+
+
+def _followed(ports: Ports, tracing: Tracing) -> Ports:
+    from service.tracing.follow import follow_ports
+
+    return follow_ports(ports, tracing)
 
 
 async def _providers(settings: Settings, observer: Observer, stack: AsyncExitStack) -> dict[str, Provider]:

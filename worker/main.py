@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from service.broker.ports import Observer
     from service.settings import Settings
+    from service.tracing.spans import Tracing
 
 _LONGEST_TICK_S = 5
 _TICKS_A_LIFETIME = 360
@@ -50,11 +51,16 @@ Watch = Callable[[Broker], AbstractAsyncContextManager[Watched]]
 
 
 async def work(
-    settings: Settings, observer: Observer, watch: Watch, stop: asyncio.Event | None = None
+    settings: Settings,
+    observer: Observer,
+    watch: Watch,
+    stop: asyncio.Event | None = None,
+    *,
+    tracing: Tracing | None = None,
 ) -> None:
     """Work until SIGTERM or SIGINT, or until `stop` is set."""
     stop = stop or _on_signals()
-    async with open_broker(settings, observer) as broker, watch(broker) as watched:
+    async with open_broker(settings, observer, tracing) as broker, watch(broker) as watched:
         jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer)
         await jobs.upkeep({})
         runner = asyncio.create_task(_run(settings, jobs, observer, stop))

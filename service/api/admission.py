@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
+from aiohttp import web
 from pydantic import BaseModel
 
 from service.api.answer import Answer
@@ -87,6 +88,14 @@ class Admission:
             return await served(Ask(call, caller, operation, self._client(caller, query.client), query))
 
         return handle
+
+    def knows(self, request: web.BaseRequest) -> bool:
+        """Whether the request shows a key that is known here."""
+        try:
+            self._caller(Call(request, query=request.raw_path.partition("?")[2]))
+        except KeyUnknown:
+            return False
+        return True
 
     def _caller(self, call: Call) -> ApiKey:
         try:

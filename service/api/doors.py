@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.api.peers import Network
+from service.api.traced import FollowRequest
 from service.api.usecases import Answers, Readiness, Users
 from service.broker.ports import Observer
 
@@ -56,7 +57,8 @@ class Doors:
     """Everything the service's three listeners need.
 
     `api_keys` is asked at every request, so that a mounted file may change. `enter_request` is called
-    with each request's id in the request's own context, so that log lines can carry it.
+    with each request's id in the request's own context, so that log lines can carry it. `follow`, where
+    there is one, follows each request that is no probe as a trace.
     """
 
     answers: Answers
@@ -73,3 +75,4 @@ class Doors:
     answer_timeout_s: float = 8
     public_answer_timeout_s: float = 35
     enter_request: Callable[[str], object] = ignore_id
+    follow: FollowRequest | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from aiohttp import web
 from pydantic import BaseModel
 
 from service.api import operations as described
@@ -53,6 +54,10 @@ class InternalDoor:
             self._route("POST", f"{USER}/resume", self.resume, described.RESUME),
             self._route("GET", f"{USER}/events", self.events, described.EVENTS),
         ]
+
+    def knows(self, request: web.BaseRequest) -> bool:
+        """Whether the request is one of a known caller; what it may do is asked later."""
+        return self._admission.knows(request)
 
     def _route(self, method: str, path: str, served: Served, operation: Operation) -> Route:
         return Route(method, path, self._admission.guard(operation, served), operation)

@@ -9,20 +9,22 @@ import asyncio
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import web
 
 from service.api.docs import docs_page, document_file
 from service.api.doors import Doors, ignore_id
-from service.api.frame import Frame
+from service.api.frame import Frame, open_to_all
 from service.api.internal import InternalDoor
 from service.api.observe import ObserveDoor
 from service.api.openapi import describe
 from service.api.protocol import Server
 from service.api.public import PublicDoor
 from service.api.rescue import Rescue
-from service.api.routes import Route, Router
+from service.api.routes import Call, Route, Router
 from service.api.sockets import BACKLOG, INTERNAL, OBSERVE, PUBLIC
+from service.api.traced import TracedFrame, trust_nobody
 from service.api.usecases import Readiness
 from service.api.waits import Waits
 from service.broker.flights import TimeLeft
@@ -113,21 +115,38 @@ async def open_observation(
 def public_frame(doors: Doors) -> Frame:
     """Return the frame of the listener that browsers reach."""
     door = PublicDoor(doors)
-    return Frame(
-        Router(door.routes()),
-        doors.observer,
-        doors.readiness,
-        enter_request=doors.enter_request,
-        gate=door.origins.admit,
-        empty_token=True,
-    )
+    return _frame(doors, PUBLIC, door.routes(), trust_nobody, gate=door.origins.admit, empty_token=True)
 
 
 def internal_frame(doors: Doors, waits: Waits) -> Frame:
     """Return the frame of the listener for the app's own services."""
-    routes = InternalDoor(doors, waits).routes()
-    router = Router([*routes, *_description_routes(routes, PublicDoor(doors).routes())])
-    return Frame(router, doors.observer, doors.readiness, enter_request=doors.enter_request)
+    door = InternalDoor(doors, waits)
+    routes = door.routes()
+    described = _description_routes(routes, PublicDoor(doors).routes())
+    return _frame(doors, INTERNAL, [*routes, *described], door.knows)
+
+
+def _frame(
+    doors: Doors,
+    name: str,
+    routes: list[Route],
+    trusts: Callable[[web.BaseRequest], bool],
+    *,
+    gate: Callable[[Call], None] = open_to_all,
+    empty_token: bool = False,
+) -> Frame:
+    """Return a listener's frame: one that traces only where somebody follows its requests."""
+    kind: Callable[..., Frame] = Frame
+    if doors.follow is not None:
+        kind = partial(TracedFrame, listener=name, follow=doors.follow, trusts=trusts)
+    return kind(
+        Router(routes),
+        doors.observer,
+        doors.readiness,
+        enter_request=doors.enter_request,
+        gate=gate,
+        empty_token=empty_token,
+    )
 
 
 def observe_frame(

@@ -43,10 +43,15 @@ def keep_secret(texts: Iterable[str]) -> None:
     _redactor.register(texts)
 
 
+def redacted(text: str) -> str:
+    """Return the text as a log line would show it: without secrets, and not too long."""
+    return _redactor.text(text)
+
+
 def get_log() -> FilteringBoundLogger:
     """Return a logger bound to the configuration of now; cheap to call, so ask for it once and keep it."""
     log: FilteringBoundLogger = structlog.get_logger().bind()
     return log
 
 
-__all__ = ["configure_logs", "error_facts", "get_log", "keep_secret"]
+__all__ = ["configure_logs", "error_facts", "get_log", "keep_secret", "redacted"]

@@ -18,7 +18,10 @@ import structlog
 LONGEST_MESSAGE = 120
 
 # Held to warnings at every level: below that they log job arguments, paths and user agents.
-_LIBRARIES = ("aiohttp", "aiohttp.access", "aiohttp.server", "arq", "asyncio", "asyncpg", "redis", "uvloop")
+_LIBRARIES = (
+    *("aiohttp", "aiohttp.access", "aiohttp.server", "arq", "asyncio", "asyncpg", "redis", "uvloop"),
+    *("opentelemetry", "requests", "urllib3"),
+)
 
 # The words a message begins with, up to the first thing that may be a value.
 _OPENING_WORDS = re.compile(r"(?:[A-Za-z_.,-]{1,24}(?: |$))*")

@@ -1,7 +1,7 @@
 """Hears what happens and makes of each event its log line and the figures it moves, by one table.
 
 Decides nothing, and what goes wrong here stays here. Must import nothing of this program but the broker's
-words, the logs and the metrics.
+words, the logs and the metrics. Where work is traced, its spans hear the same.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from logging import DEBUG, ERROR, INFO, WARNING
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from structlog.contextvars import bind_contextvars
 
 from service.broker.model import UserKey
 from service.logs import error_facts, get_log
 from service.metrics.figures import Metrics
+
+if TYPE_CHECKING:
+    from service.tracing.spans import Tracing
 
 AccessLog = Literal["misses", "all", "none"]
 Facts = Mapping[str, Any]
@@ -62,10 +65,13 @@ class Telemetry:
         self._log = get_log()
         self._threshold = self._log.get_effective_level()
         self._rules = {**RULES, "request.done": Rule(partial(_request_level, access_log), _request)}
+        self.tracing: Tracing | None = None
 
     def note(self, event: str, key: UserKey | None = None, **facts: object) -> None:
         """Note a dotted event with its facts; never raises, never keeps them."""
         try:
+            if self.tracing is not None:
+                self.tracing.hear(event, key, facts)
             self._note(event, key, facts)
         except Exception as error:  # noqa: BLE001 hearing of what happened must never undo what happened
             with contextlib.suppress(Exception):
@@ -247,6 +253,7 @@ RULES: dict[str, Rule] = {
     "settings.warning": Rule(WARNING),
     "process.killed": Rule(ERROR),
     "process.restarted": Rule(WARNING),
+    "tracing.failed": Rule(WARNING),
     "worker.restarted": Rule(WARNING),
     "worker.sweep_failed": Rule(WARNING),
     "worker.upkeep_failed": Rule(WARNING),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOUNDATION = ("settings", "secrets", "logs", "metrics")
+FOUNDATION = ("settings", "secrets", "logs", "metrics", "tracing")
 MAY_IMPORT = {
     "service.broker": ["service.broker"],
     "service.broker.model": ["service.broker.model"],
@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "service.broker.expiry": ["service.broker.model", "service.broker.errors"],
     "service.broker.policy": [f"service.broker.{lower}" for lower in ("model", "errors", "expiry")],
     "service.broker.ports": [f"service.broker.{lower}" for lower in ("model", "errors", "ports")],
-    "service.broker.flights": ["service.broker.model", "service.broker.errors"],
+    "service.broker.flights": [f"service.broker.{lower}" for lower in ("model", "errors", "ports")],
     "service.adapters": [
         "service.adapters",
         *(f"service.broker.{lower}" for lower in ("model", "errors", "ports")),
@@ -27,13 +27,15 @@ MAY_IMPORT = {
     "service.api": ["service.api", "service.broker"],
     "worker": ["worker", "service.broker"],
     # The two processes' own mains: settings and wiring meet the doors and the jobs here.
-    "worker.main": ["worker", "service.broker", "service.wiring", "service.settings"],
+    "worker.main": ["worker", *(f"service.{room}" for room in ("broker", "wiring", "settings", "tracing"))],
     "service.wiring": [f"service.{room}" for room in ("wiring", "broker", "adapters", *FOUNDATION)]
     + ["sql.files"],
     **{f"service.{room}": [f"service.{lower}" for lower in ("broker", *FOUNDATION)] for room in FOUNDATION},
     "service": ["service", "worker", "sql"],
     "sql": ["sql"],
 }
+# Who else imports it needs the extra that brings it.
+ONLY_IN = {"opentelemetry": "service.tracing"}
 OURS = {"service", "worker", "sql", "sandbox", "tests", "bench"}
 
 
@@ -64,6 +66,8 @@ def violations(module, source):
 
 def permitted(module, name, late, allowed):
     top = name.partition(".")[0]
+    if top in ONLY_IN:
+        return within(module, ONLY_IN[top])
     if top not in OURS:
         return not within(module, "service.broker") or top in sys.stdlib_module_names
     if top == "sandbox" and within(module, "service.cli"):
@@ -115,6 +119,9 @@ def test_no_module_of_the_broker_imports_itself_through_others():
         ("service.wiring", "def late():\n    from sandbox.embedded import servers"),
         ("sql.migrate", "from service.adapters import postgres"),
         ("worker.main", "import bench.load"),
+        ("service.wiring", "def late():\n    from opentelemetry import trace"),
+        ("service.broker.flights", "from service.tracing import start_tracing"),
+        ("service.api.frame", "from service.tracing.spans import Tracing"),
     ],
 )
 def test_a_planted_violation_is_found(module, source):
@@ -128,6 +135,7 @@ def test_a_planted_violation_is_found(module, source):
         ("service.adapters.upstream.wire", "import aiohttp\nfrom .exchange import Exchange"),
         ("service.cli", "def dev():\n    from sandbox.embedded import servers"),
         ("service.wiring", "from service import metrics"),
+        ("service.tracing.spans", "from opentelemetry import trace"),
     ],
 )
 def test_what_the_rules_allow_is_not_reported(module, source):
