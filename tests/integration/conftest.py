@@ -7,7 +7,9 @@ import pytest
 import redis
 
 from sandbox.embedded import servers
+from tests.support.collector import collecting
 from tests.support.databases import Databases
+from tests.support.served import ANYWHERE, served
 from tests.support.world import open_world
 
 QUICK = {"postgres_options": {"fsync": "off"}, "valkey_options": {"appendonly": "no"}}
@@ -69,3 +71,25 @@ async def world(worlds):
 async def pair_of_brokers(worlds):
     """The same with two brokers, as two processes would hold them."""
     return await worlds(brokers=2)
+
+
+@pytest.fixture
+async def collector(monkeypatch):
+    """A collector of traces, with OpenTelemetry's variables set so that worlds opened `traced` send to it."""
+    async with collecting() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+        yield collector
+
+
+@pytest.fixture
+async def traced_world(collector, worlds):
+    """One broker whose work is traced."""
+    return await worlds(traced=True, **ANYWHERE)
+
+
+@pytest.fixture
+async def traced_house(traced_world):
+    """Its doors."""
+    async with served(traced_world) as opened:
+        yield opened

@@ -26,6 +26,8 @@ def environment(**changes: str | None) -> dict[str, str]:
         "X_CAL_SECRET_KEY": "client-secret",
     }
     for name, value in changes.items():
-        whole = name if name.startswith(("CAL_", "X_CAL_", "TOKEN_BROKER_")) else f"TOKEN_BROKER_{name}"
+        whole = (
+            name if name.startswith(("CAL_", "X_CAL_", "OTEL_", "TOKEN_BROKER_")) else f"TOKEN_BROKER_{name}"
+        )
         env[whole] = value
     return {name: value for name, value in env.items() if value is not None}

@@ -30,13 +30,13 @@ class House:
         self._listeners = listeners
         self._http = http
 
-    async def refresh(self, token):
+    async def refresh(self, token, **headers):
         """What a page gets for the token it holds: status, body."""
-        return await self._ask(PUBLIC, "GET", "/refresh", token)
+        return await self._ask(PUBLIC, "GET", "/refresh", token, headers)
 
-    async def service(self, method, path, body=None):
+    async def service(self, method, path, body=None, *, key=SERVICE_KEY, **headers):
         """What one of the app's services gets: status, body."""
-        return await self._ask(INTERNAL, method, path, SERVICE_KEY, json=body)
+        return await self._ask(INTERNAL, method, path, key, headers, json=body)
 
     async def token(self, person):
         """What a service gets that asks for a user's token."""
@@ -68,8 +68,9 @@ class House:
 
         await eventually(agree, within_s=20)
 
-    async def _ask(self, door, method, path, token, **request):
+    async def _ask(self, door, method, path, token, more=None, **request):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= more or {}
         async with self._http.request(method, self._url(door, path), headers=headers, **request) as answer:
             return answer.status, await answer.json(content_type=None)
 
@@ -82,6 +83,7 @@ async def served(world, broker=None):
     """Open the doors of a world that was made with the settings ANYWHERE."""
     broker = broker or world.broker
     telemetry = Telemetry(Metrics())
+    telemetry.tracing = world.tracing
     _let_hear(world.notes, telemetry)
     doors = doors_of(world.settings, broker, readiness_of(broker), telemetry)
     listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)

@@ -17,6 +17,7 @@ from sandbox.calcom.tally import Tally
 from service.adapters.near import NearCache
 from service.broker.model import Enrolment, Profile, UserKey
 from service.settings import load_settings
+from service.tracing import start_tracing
 from service.wiring import open_broker
 from tests.support.cached import Notes
 from tests.support.environment import environment
@@ -125,6 +126,7 @@ class World:
         self.settings = load_settings(env)
         self._env = env
         self.brokers = []
+        self.tracing = None
         self._stack = stack
 
     @property
@@ -141,7 +143,7 @@ class World:
         """Start what another process would hold; `changes` are settings of its own."""
         changed = {f"TOKEN_BROKER_{name}": value for name, value in changes.items()}
         settings = load_settings(self._env | changed)
-        broker = await self._stack.enter_async_context(open_broker(settings, self.notes))
+        broker = await self._stack.enter_async_context(open_broker(settings, self.notes, self.tracing))
         self._stack.push_async_callback(broker.drain, DRAIN_S)
         # Orders wait out a near-cache life: a shorter one in every process promises the same.
         broker.answers._ports.cache.near_life_s = NEAR_LIFE_S
@@ -241,9 +243,12 @@ def _age(state, ms):
 
 @asynccontextmanager
 async def open_world(
-    database_url, redis_url, folder, *, clients=("default",), brokers=1, sandbox=None, **changes
+    database_url, redis_url, folder, *, clients=("default",), brokers=1, sandbox=None, traced=False, **changes
 ):
-    """Open a world with so many brokers; `changes` are settings, `sandbox` the stand-in's own."""
+    """Open a world with so many brokers; `changes` are settings, `sandbox` the stand-in's own.
+
+    With `traced` it traces as OpenTelemetry's variables say.
+    """
     config = SandboxConfig(
         clients=tuple(SandboxClient(upstream_client(name), f"secret-of-{name}") for name in clients),
         **(sandbox or {}),
@@ -262,6 +267,8 @@ async def open_world(
             **{**SCALED, **changes},
         )
         world = World(upstream, serving.aclose, env, stack)
+        if traced:
+            world.tracing = start_tracing("serve", world.notes)
         for _ in range(brokers):
             await world.open_broker()
         yield world
