@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,7 +57,7 @@ class Tracing:
             links=[Link(theirs.get_span_context())] if theirs and not trusted else None,
             attributes=attributes({"listener": listener}),
         )
-        with _running(begun):
+        with _running(begun), _named_in_lines(begun):
             yield
 
     def begin(self, name: str, client: str, why: str = "") -> SpanTrail:
@@ -117,7 +117,7 @@ class SpanTrail:
 
     async def follow(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Do the work inside the span."""
-        with _running(self._span):
+        with _running(self._span), _named_in_lines(self._span):
             return await work()
 
     def joined(self) -> None:
@@ -129,12 +129,10 @@ class SpanTrail:
 
 @contextmanager
 def _running(span: Span) -> Iterator[Span]:
-    """Run the block inside the span, and end it; log lines carry the trace's id meanwhile."""
-    ids = {"trace_id": trace.format_trace_id(span.get_span_context().trace_id)} if span.is_recording() else {}
+    """Run the block inside the span, and end it."""
     token = contexts.attach(trace.set_span_in_context(span))
     try:
-        with bound_contextvars(**ids):
-            yield span
+        yield span
     except BaseException as error:
         span.set_attribute("error.type", type(error).__name__)
         if isinstance(error, Exception):
@@ -143,6 +141,13 @@ def _running(span: Span) -> Iterator[Span]:
     finally:
         contexts.detach(token)
         span.end()
+
+
+def _named_in_lines(span: Span) -> AbstractContextManager[None]:
+    """Let log lines carry the trace's id; one that is not recorded could not be found by it."""
+    if not span.is_recording():
+        return nullcontext()
+    return bound_contextvars(trace_id=trace.format_trace_id(span.get_span_context().trace_id))
 
 
 def _context_of(traceparent: str | None) -> Span | None:
