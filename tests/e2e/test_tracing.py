@@ -121,3 +121,14 @@ async def test_a_collector_that_is_away_costs_one_line_and_nothing_else(database
     assert len({answer["accessToken"] for answer in answers}) == 1
     assert len(stack.service.of("tracing.failed")) <= 2  # the second: the last spans
     assert stack.service.of("library.message") == []
+
+
+async def test_of_several_processes_each_sends_its_own(database_url, redis_url):
+    async with collecting() as collector:
+        variables = {**SENDS, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "WORKERS": "2"}
+        async with running_stack(database_url, redis_url, CONFIG, **variables) as stack:
+            senders = set()
+            while len(senders) < 2:  # which of them is asked, the kernel says; the test's time-out ends this
+                await stack.call("GET", "/v1/users", "acme", headers={"Connection": "close"})
+                senders = {span.instance for span in collector.named("GET /v1/users")}
+    assert {span.service for span in collector.spans} == {"token-broker-serve"}

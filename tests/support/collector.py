@@ -28,6 +28,7 @@ class Seen:
     id: str
     parent: str
     service: str
+    instance: str
     facts: dict
     events: list
     links: list
@@ -53,8 +54,8 @@ class Collector:
         self.raw.append(raw)
         self.heads += [request.raw_path.encode(), repr(request.raw_headers).encode()]
         for resource in ExportTraceServiceRequest.FromString(raw).resource_spans:
-            service = _facts(resource.resource.attributes).get("service.name", "")
-            self.spans += [_seen(span, service) for scope in resource.scope_spans for span in scope.spans]
+            sender = _facts(resource.resource.attributes)
+            self.spans += [_seen(span, sender) for scope in resource.scope_spans for span in scope.spans]
         body = ExportTraceServiceResponse().SerializeToString()
         return web.Response(body=body, content_type="application/x-protobuf")
 
@@ -96,13 +97,14 @@ async def collecting(port=0):
         await runner.cleanup()
 
 
-def _seen(span, service):
+def _seen(span, sender):
     return Seen(
         name=span.name,
         trace=span.trace_id.hex(),
         id=span.span_id.hex(),
         parent=span.parent_span_id.hex(),
-        service=service,
+        service=sender["service.name"],
+        instance=sender["service.instance.id"],
         facts=_facts(span.attributes),
         events=[(event.name, _facts(event.attributes)) for event in span.events],
         links=[(link.trace_id.hex(), link.span_id.hex()) for link in span.links],

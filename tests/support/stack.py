@@ -50,7 +50,7 @@ class Stack:
     async def call(self, method, path, client, *, status=(200, 201), **request):
         """Call the internal listener about a user of this client, and return the answer's body."""
         url, params = f"{self.internal_url}{path}", {"client": client}
-        headers = {"Authorization": f"Bearer {API_KEY}"}
+        headers = {"Authorization": f"Bearer {API_KEY}"} | request.pop("headers", {})
         async with self.http.request(method, url, params=params, headers=headers, **request) as answer:
             body = await answer.json()
             assert answer.status in status, f"{method} {path}: {answer.status} {body}"
