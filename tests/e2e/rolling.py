@@ -66,11 +66,11 @@ class Town:
     tokens: dict
     database_url: str
 
-    def everybody(self):
-        """A page and a service of each user."""
+    def everybody(self, often_s=0.4):
+        """A page and a service of each user, some of which ask every `often_s` seconds."""
         for number, (user_id, token) in enumerate(self.tokens.items()):
             seldom = number < SELDOM_ASKED_FOR
-            yield self.callers.serve(user_id, every_s=3.0 if seldom else 0.4)
+            yield self.callers.serve(user_id, every_s=3.0 if seldom else often_s)
             if not seldom:
                 yield self.callers.browse(token)
 

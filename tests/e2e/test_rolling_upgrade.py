@@ -46,12 +46,12 @@ async def newcomers(callers):
     """Create users, one after another: what takes transactions of several statements."""
     for number in count():
         await callers.create(f"new-{number}")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.5)
 
 
 def going_on(rolling):
     """Everybody asks, and users are created."""
-    return meanwhile(*rolling.everybody(), newcomers(rolling.callers))
+    return meanwhile(*rolling.everybody(often_s=1.0), newcomers(rolling.callers))
 
 
 async def replace_both(rolling, tree):
