@@ -35,7 +35,7 @@ def template(
     api_versions=(),
     upgrade=False,
 ):
-    """Return what `helm template` writes; `values` is a dict or a file's path."""
+    """Return what `helm template` writes; `values` is a dict, a file's path, or a list of them."""
     options = ["--namespace", namespace, "--kube-version", f"{kube_version}.0", "--include-crds"]
     options += [word for version in api_versions for word in ("--api-versions", version)]
     return run("template", name, str(chart), *options, *(["--is-upgrade"] if upgrade else []), values=values)
@@ -49,17 +49,17 @@ def lint(values=None, *, kube_version=KUBE_VERSIONS[-1], chart=CHART):
 
 
 def run(*arguments, values=None):
-    """Run Helm; returns what it wrote, or raises what it said."""
-    command = [helm(), *arguments]
-    text = None
-    if isinstance(values, str | Path):
-        command += ["--values", str(values)]
-    elif values is not None:
-        command += ["--values", "-"]
-        text = yaml.safe_dump(values)
+    """Run Helm; returns what it wrote, or raises what it said. Later values go before earlier ones."""
+    command, text = [helm(), *arguments], ""
+    for given in values if isinstance(values, list | tuple) else [values]:
+        if isinstance(given, str | Path):
+            command += ["--values", str(given)]
+        elif given is not None:
+            command += ["--values", "-"]
+            text = yaml.safe_dump(given)
     ended = subprocess.run(
         command,
-        input=text or "",
+        input=text,
         env=os.environ | HELM_HOMES | {"KUBECONFIG": os.devnull},
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ class Unreadable(Exception):
     """What Helm rendered is no list of Kubernetes objects."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """Refuses a key that is given twice, which PyYAML would let pass and a cluster would not."""
 
 
