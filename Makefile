@@ -5,13 +5,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke chaos lint format lock clean
+.PHONY: help run test smoke chaos chart lint format lock clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
 	@echo 'make smoke  start the same, drive it without a person, print what was seen as JSON'
 	@echo 'make test   run the whole test suite against real PostgreSQL and real Valkey'
 	@echo 'make chaos  strike everything for DURATION seconds (300) drawn from SEED, print what was seen as JSON'
+	@echo 'make chart  lint, render and judge the Helm chart in all its shapes, print the figures as JSON (HELM=, COMPOSE=)'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
 	@echo 'make lock   resolve the dependencies again (needs uv)'
 	@echo 'make clean  remove the environment and everything that was built'
@@ -34,6 +35,12 @@ test: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(DURATION),--duration '$(DURATION)') $(if $(SEED),--seed '$(SEED)') $(ARGS)
+
+# The tools are fetched once; both steps run, whatever the first finds, and the figures are the last line.
+chart: $(READY)
+	@$(BIN)/python -m tests.chart.fetch
+	@status=0; $(BIN)/python -m pytest -q tests/chart $(ARGS) || status=1; \
+		$(BIN)/python -m tests.chart || status=1; exit $$status
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .
@@ -62,4 +69,4 @@ lock:
 	done
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist
+	rm -rf .venv .tools build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist

@@ -91,7 +91,9 @@ def _judge_shape(shape):
     count, findings = 0, [*_linted(shape), *_rendered_alike(shape), *_under_a_long_name(shape)]
     for version in KUBE_VERSIONS:
         try:
-            documents = documents_of(template(shape.values, kube_version=version, chart=shape.chart))
+            documents = documents_of(
+                template(shape.values, kube_version=version, chart=shape.chart, strict=True)
+            )
         except (Refused, Unreadable) as refused:
             findings.append(_about_all("render", shape, version, str(refused)))
             continue

@@ -34,11 +34,13 @@ def template(
     chart=CHART,
     api_versions=(),
     upgrade=False,
+    strict=False,
 ):
     """Return what `helm template` writes; `values` is a dict, a file's path, or a list of them."""
     options = ["--namespace", namespace, "--kube-version", f"{kube_version}.0", "--include-crds"]
     options += [word for version in api_versions for word in ("--api-versions", version)]
-    return run("template", name, str(chart), *options, *(["--is-upgrade"] if upgrade else []), values=values)
+    options += ["--is-upgrade"] if upgrade else []
+    return run("template", name, str(chart), *options, values=values, strict=strict)
 
 
 def lint(values=None, *, kube_version=KUBE_VERSIONS[-1], chart=CHART):
@@ -48,8 +50,11 @@ def lint(values=None, *, kube_version=KUBE_VERSIONS[-1], chart=CHART):
     )
 
 
-def run(*arguments, values=None):
-    """Run Helm; returns what it wrote, or raises what it said. Later values go before earlier ones."""
+def run(*arguments, values=None, strict=False):
+    """Run Helm; returns what it wrote, or raises what it said; with `strict`, a warning is a refusal.
+
+    Where several values are given, the later ones win.
+    """
     command, text = [helm(), *arguments], ""
     for given in values if isinstance(values, list | tuple) else [values]:
         if isinstance(given, str | Path):
@@ -66,6 +71,6 @@ def run(*arguments, values=None):
         timeout=60,
         check=False,
     )
-    if ended.returncode != 0:
-        raise Refused(f"{ended.stderr.strip()}\n{ended.stdout.strip()}".strip())
+    if ended.returncode != 0 or (strict and ended.stderr.strip()):
+        raise Refused(f"{ended.stderr.strip()}\n{ended.stdout.strip() if ended.returncode else ''}".strip())
     return ended.stdout

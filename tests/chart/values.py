@@ -56,9 +56,12 @@ def _is_named(path, said):
     """Whether a line of Helm's message is about this value: Helm writes '/a/b', our own templates a.b."""
     unknown = path[-1] == UNKNOWN
     group = path[:-1] if unknown else path
-    # The end of the name counts: /service/replicas is not /service/replicasOfOld.
-    names = re.compile(rf"(/{re.escape('/'.join(group))}|\b{re.escape('.'.join(group))})(?![\w-])")
-    return any(names.search(line) and (UNKNOWN in line or not unknown) for line in said.splitlines())
+    name = rf"(/{re.escape('/'.join(group))}|\b{re.escape('.'.join(group))})([/.]{UNKNOWN})?"
+    # The name ends there: a line about /service/replicas is not about /service.
+    names = re.compile(rf"{name}(?![/.]?[\w-])")
+    # Helm's own remarks about merging name every value that is no longer a group, whatever is wrong.
+    lines = [line for line in said.splitlines() if not line.startswith("level=")]
+    return any(names.search(line) and (UNKNOWN in line or not unknown) for line in lines)
 
 
 def _judge(bases, chart, path, wrong):
