@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke chaos chart lint format lock clean
+.PHONY: help run test smoke chaos lint format lock clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
@@ -36,7 +36,8 @@ test: $(READY)
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(DURATION),--duration '$(DURATION)') $(if $(SEED),--seed '$(SEED)') $(ARGS)
 
-# The tools are fetched once; both steps run, whatever the first finds, and the figures are the last line.
+# The tools are fetched once. Both steps run, whatever the first finds, and the figures are the last line.
+.PHONY: chart
 chart: $(READY)
 	@$(BIN)/python -m tests.chart.fetch
 	@status=0; $(BIN)/python -m pytest -q tests/chart $(ARGS) || status=1; \
