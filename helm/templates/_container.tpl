@@ -86,20 +86,14 @@ The start-up probe asks for life only, so that a schema which is behind holds a 
 {{- end }}
 
 {{/*
-What a pod does before SIGTERM: it keeps answering until no proxy sends it anything new. The kubelet sleeps
-where it can (beta and on by default in 1.30); before that the image's Python does, there is no shell in it.
+What a pod does before SIGTERM: it keeps answering until no proxy sends it anything new. The kubelet itself
+sleeps (on by default from 1.30, the oldest that the chart takes): there is no shell in the image.
 */}}
 {{- define "token-broker.preStop" -}}
-{{- $seconds := include "token-broker.preStopSeconds" . | int }}
-{{- if $seconds }}
+{{- with include "token-broker.preStopSeconds" . | int }}
 preStop:
-  {{- if semverCompare ">=1.30.0-0" .root.Capabilities.KubeVersion.Version }}
   sleep:
-    seconds: {{ $seconds }}
-  {{- else }}
-  exec:
-    command: ["python3", "-c", "import time; time.sleep({{ $seconds }})"]
-  {{- end }}
+    seconds: {{ . }}
 {{- end }}
 {{- end }}
 

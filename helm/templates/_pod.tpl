@@ -72,7 +72,11 @@ affinity:
 {{- define "token-broker.podMetadata" -}}
 {{- $options := include "token-broker.podOptions" . | fromYaml }}
 labels:
-  {{- include "token-broker.labels" . | nindent 2 }}
+  {{- with .root.Values.commonLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- include "token-broker.selectorLabels" . | nindent 2 }}
+  app.kubernetes.io/part-of: token-broker
   {{- with $options.labels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -110,9 +114,9 @@ spec:
       {{- include "token-broker.selectorLabels" . | nindent 6 }}
   template:
     metadata:
-      {{- include "token-broker.podMetadata" . | nindent 6 }}
+      {{- include "token-broker.podMetadata" . | trim | nindent 6 }}
     spec:
-      {{- include "token-broker.podSpec" . | nindent 6 }}
+      {{- include "token-broker.podSpec" . | trim | nindent 6 }}
       {{- with include "token-broker.spread" . | trim }}
       {{- . | nindent 6 }}
       {{- end }}
@@ -123,7 +127,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       containers:
-        - {{- include "token-broker.container" . | nindent 10 }}
+        - {{ include "token-broker.container" . | trim | nindent 10 | trim }}
         {{- with $options.extraContainers }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -132,4 +136,12 @@ spec:
         {{- with $options.extraVolumes }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+{{- end }}
+
+{{/* How many pods a section has at least. */}}
+{{- define "token-broker.leastReplicas" -}}
+{{- if .autoscaling.enabled }}{{ .autoscaling.minReplicas }}
+{{- else if dig "keda" "enabled" false . }}{{ .keda.minReplicas }}
+{{- else }}{{ .replicas }}
+{{- end }}
 {{- end }}

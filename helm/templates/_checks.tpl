@@ -1,0 +1,159 @@
+{{/*
+What the schema cannot say: values that do not fit together. Each check writes one line for each problem, with
+the value's name in front; all of them are said at once.
+*/}}
+
+{{- define "token-broker.checks" -}}
+{{- range list "checkImage" "checkChain" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
+{{ include (printf "token-broker.%s" .) $ | trim }}
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.checkImage" -}}
+{{- if not .Values.image.repository }}
+image.repository: is missing; build the image from the Dockerfile, push it, and name where (example: registry.example.com/token-broker)
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.checkClients" -}}
+{{- $one := .Values.config.CAL_OAUTH_CLIENT_ID }}
+{{- if and $one .Values.clients }}
+config.CAL_OAUTH_CLIENT_ID: is not used with clients; make it one of them
+{{- else if not (or $one .Values.clients) }}
+config.CAL_OAUTH_CLIENT_ID: is missing; set it, or clients for several (example: clxyz0123456789)
+{{- end }}
+{{- $names := list }}
+{{- range $place, $client := .Values.clients }}
+{{- if has $client.name $names }}
+clients[{{ $place }}].name: {{ $client.name }} stands in the list twice
+{{- end }}
+{{- $names = append $names $client.name }}
+{{- end }}
+{{- end }}
+
+{{/* Every secret that some role needs must lie somewhere. */}}
+{{- define "token-broker.checkSecrets" -}}
+{{- $root := . }}
+{{- if not (include "token-broker.sharedSecret" .) }}
+{{- $names := include "token-broker.secretsOf" (dict "root" . "role" "serve") | fromJsonArray }}
+{{- $homeless := list }}
+{{- range $names }}
+{{- if not (get $root.Values.secrets .).existingSecret }}{{ $homeless = append $homeless . }}{{ end }}
+{{- end }}
+{{- if eq (len $homeless) (len $names) }}
+secrets.existingSecret: is missing; name the Secret that holds {{ join ", " $names }}
+{{- else }}
+{{- range $homeless }}
+secrets.{{ . }}.existingSecret: is missing; name the Secret that holds it, or one for all in secrets.existingSecret
+{{- end }}
+{{- end }}
+{{- range $place, $client := .Values.clients }}
+{{- if not $client.secret.existingSecret }}
+clients[{{ $place }}].secret.existingSecret: is missing; name the Secret that holds {{ $client.secret.key }}, or one for all in secrets.existingSecret
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and .Values.externalSecret.enabled .Values.secrets.existingSecret }}
+secrets.existingSecret: cannot be used with externalSecret.enabled, which makes the Secret
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.checkExternalSecret" -}}
+{{- $root := . }}
+{{- with .Values.externalSecret }}
+{{- if .enabled }}
+{{- if not .secretStoreRef.name }}
+externalSecret.secretStoreRef.name: is missing; name the store to ask
+{{- end }}
+{{- $refs := .remoteRefs }}
+{{- range include "token-broker.secretsOf" (dict "root" $root "role" "serve") | fromJsonArray }}
+{{- if not (or (get $root.Values.secrets .).existingSecret (hasKey $refs .)) }}
+externalSecret.remoteRefs.{{ . }}: is missing; say where the store has it (example: {key: broker/{{ lower . | replace "_" "-" }}})
+{{- end }}
+{{- end }}
+{{- range $place, $client := $root.Values.clients }}
+{{- if not (or $client.secret.existingSecret (hasKey $refs $client.secret.key)) }}
+externalSecret.remoteRefs.{{ $client.secret.key }}: is missing, and clients[{{ $place }}].secret asks for it
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* A setting of the program has one place: two would contradict each other, and a secret would be seen. */}}
+{{- define "token-broker.checkEnv" -}}
+{{- $values := .Values }}
+{{- $taken := list "CAL_API_URL" "CAL_OAUTH_CLIENT_ID" "X_CAL_SECRET_KEY" "X_CAL_SECRET_KEY_FILE" }}
+{{- if $values.tracing.endpoint }}{{ $taken = concat $taken (list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_PROTOCOL" "OTEL_SERVICE_NAME") }}{{ end }}
+{{- range $section := list "pod" "service.pod" "worker.pod" "migrations.pod" "tests.pod" }}
+{{- $options := $values }}
+{{- range splitList "." $section }}{{ $options = get $options . }}{{ end }}
+{{- range $place, $variable := $options.extraEnv }}
+{{- if or (hasPrefix "TOKEN_BROKER_" $variable.name) (has $variable.name $taken) }}
+{{ $section }}.extraEnv[{{ $place }}]: {{ $variable.name }} is set by the chart; use config for a setting, secrets for a secret, tracing for traces
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.checkPorts" -}}
+{{- $seen := dict }}
+{{- range $name := list "public" "internal" "observe" }}
+{{- $port := get $.Values.ports $name | toString }}
+{{- if hasKey $seen $port }}
+ports.{{ $name }}: {{ $port }} is ports.{{ get $seen $port }} already
+{{- end }}
+{{- $_ := set $seen $port $name }}
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.checkScaling" -}}
+{{- if and .Values.worker.keda.enabled .Values.worker.autoscaling.enabled }}
+worker.keda.enabled: cannot be used with worker.autoscaling.enabled; two autoscalers would pull one Deployment both ways
+{{- end }}
+{{- if and .Values.worker.keda.enabled (not .Values.worker.keda.serverAddress) }}
+worker.keda.serverAddress: is missing; name your Prometheus (example: http://prometheus-operated.monitoring:9090)
+{{- end }}
+{{- range $name, $scaling := dict "service.autoscaling" .Values.service.autoscaling "worker.autoscaling" .Values.worker.autoscaling "worker.keda" .Values.worker.keda }}
+{{- if and $scaling.enabled (lt (int $scaling.maxReplicas) (int $scaling.minReplicas)) }}
+{{ $name }}.maxReplicas: must be at least {{ $name }}.minReplicas ({{ $scaling.minReplicas }}); it is {{ $scaling.maxReplicas }}
+{{- end }}
+{{- end }}
+{{- range $name := list "service" "worker" }}
+{{- $section := get $.Values $name }}
+{{- $least := include "token-broker.leastReplicas" $section | int }}
+{{- $budget := $section.podDisruptionBudget }}
+{{- if and $budget.enabled (eq (toString $budget.maxUnavailable) "") (not (hasSuffix "%" (toString $budget.minAvailable))) (ge $least 2) (ge (int $budget.minAvailable) $least) }}
+{{ $name }}.podDisruptionBudget.minAvailable: must be below the number of pods ({{ $least }}), or no node can be drained
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* What would have no effect is not asked for by anybody who knows it: say so. */}}
+{{- define "token-broker.checkMode" -}}
+{{- if eq .Values.mode "sidecar" }}
+{{- range $name, $enabled := dict "ingress.enabled" .Values.ingress.enabled "httpRoute.enabled" .Values.httpRoute.enabled "service.autoscaling.enabled" .Values.service.autoscaling.enabled }}
+{{- if $enabled }}
+{{ $name }}: has no effect in sidecar mode, where the service's container is in the app's own pods
+{{- end }}
+{{- end }}
+{{- if and .Values.monitoring.podMonitor.enabled (not .Values.monitoring.podMonitor.sidecarPodSelector) }}
+monitoring.podMonitor.sidecarPodSelector: is missing; name the labels of the app's pods
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.checkPublishing" -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
+ingress.hosts: is missing; name your app's host (example: [app.example.com])
+{{- end }}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
+httpRoute.parentRefs: is missing; name the Gateway (example: [{name: web, namespace: gateways}])
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.checkMonitoring" -}}
+{{- if and (eq .Values.mode "deployment") .Values.monitoring.serviceMonitor.enabled .Values.monitoring.podMonitor.enabled }}
+monitoring.podMonitor.enabled: cannot be used with monitoring.serviceMonitor.enabled, or every figure would be counted twice
+{{- end }}
+{{- end }}

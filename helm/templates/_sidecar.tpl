@@ -1,0 +1,61 @@
+{{/*
+What an app's own Deployment includes in `sidecar` mode, each with this chart's context, which the app's chart
+finds in `.Subcharts`:
+
+    {{- $broker := index .Subcharts "token-broker" }}
+    metadata:
+      annotations:
+        {{- include "token-broker.sidecar.annotations" $broker | nindent 8 }}
+    spec:
+      terminationGracePeriodSeconds: {{ include "token-broker.sidecar.terminationGracePeriodSeconds" $broker }}
+      initContainers:
+        {{- include "token-broker.sidecar.initContainers" $broker | nindent 8 }}
+      containers:
+        - name: app
+        {{- include "token-broker.sidecar.containers" $broker | nindent 8 }}
+      volumes:
+        {{- include "token-broker.sidecar.volumes" $broker | nindent 8 }}
+
+Include all of them: which of the two lists of containers has the broker in it is `sidecar.native`'s decision.
+*/}}
+
+{{- define "token-broker.sidecar.about" -}}
+{{- if ne .Values.mode "sidecar" }}{{ fail "token-broker: mode: must be sidecar where an app's Deployment includes the container" }}{{ end }}
+{{- end }}
+
+{{/* Before the app's containers: up before they start, told to end when they have ended. */}}
+{{- define "token-broker.sidecar.initContainers" -}}
+{{- include "token-broker.sidecar.about" . }}
+{{- if .Values.sidecar.native }}
+- {{ include "token-broker.container" (dict "root" . "role" "serve" "section" .Values.service) | trim | nindent 2 | trim }}
+  restartPolicy: Always
+{{- end }}
+{{- end }}
+
+{{/* Beside the app's containers, where a cluster or a policy has no native sidecars. */}}
+{{- define "token-broker.sidecar.containers" -}}
+{{- include "token-broker.sidecar.about" . }}
+{{- if not .Values.sidecar.native }}
+- {{ include "token-broker.container" (dict "root" . "role" "serve" "section" .Values.service) | trim | nindent 2 | trim }}
+{{- end }}
+{{- end }}
+
+{{- define "token-broker.sidecar.volumes" -}}
+{{- include "token-broker.sidecar.about" . }}
+{{- include "token-broker.volumes" (dict "root" . "role" "serve") | trim }}
+{{- with (include "token-broker.podOptions" (dict "root" . "section" .Values.service) | fromYaml).extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* Empty when there is nothing whose change must replace the pods. */}}
+{{- define "token-broker.sidecar.annotations" -}}
+{{- include "token-broker.sidecar.about" . }}
+{{- include "token-broker.checksums" . | trim }}
+{{- end }}
+
+{{/* The app's time to end, and after it the broker's: the kubelet gives both out of one clock. */}}
+{{- define "token-broker.sidecar.terminationGracePeriodSeconds" -}}
+{{- include "token-broker.sidecar.about" . }}
+{{- add (include "token-broker.wholeSeconds" (dict "root" . "name" "GRACE")) .Values.sidecar.appGraceSeconds }}
+{{- end }}
