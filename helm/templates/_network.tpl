@@ -1,5 +1,5 @@
 {{/*
-Rules of the NetworkPolicies. A destination without addresses is every address on its ports.
+Rules of the NetworkPolicies: each names both whom it lets through and at which ports.
 */}}
 
 {{/* Egress rules: dict of root and names of the destinations in `networkPolicy`. */}}
@@ -16,10 +16,8 @@ Rules of the NetworkPolicies. A destination without addresses is every address o
       protocol: UDP
     {{- end }}
     {{- end }}
-  {{- with $destination.to }}
   to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+    {{- toYaml $destination.to | nindent 4 }}
 {{- end }}
 {{- end }}
 
@@ -49,4 +47,24 @@ Rules of the NetworkPolicies. A destination without addresses is every address o
           {{- include "token-broker.selectorLabels" (dict "root" .root "component" "test") | nindent 10 }}
     {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* Who may come in: dict of root and component. May be empty: then nobody. */}}
+{{- define "token-broker.ingressRules" -}}
+{{- $policy := .root.Values.networkPolicy }}
+{{- $ports := .root.Values.ports }}
+{{- $tested := .root.Values.tests.enabled }}
+{{- if eq .component "service" }}
+{{- $own := eq .root.Values.mode "deployment" }}
+{{- if or $own .root.Values.sidecar.exposePublic }}
+{{- include "token-broker.ingressRule" (dict "root" .root "port" $ports.public "peers" $policy.public "tested" (and $own $tested)) }}
+{{- end }}
+{{- if $own }}
+{{- include "token-broker.ingressRule" (dict "root" .root "port" $ports.internal "peers" $policy.internal "tested" $tested) }}
+{{- end }}
+{{- with $policy.extraIngress }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+{{- include "token-broker.ingressRule" (dict "root" .root "port" $ports.observe "peers" $policy.observe "tested" $tested) }}
 {{- end }}

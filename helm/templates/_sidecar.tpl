@@ -4,15 +4,21 @@ finds in `.Subcharts`:
 
     {{- $broker := index .Subcharts "token-broker" }}
     metadata:
+      {{- with include "token-broker.sidecar.annotations" $broker }}
       annotations:
-        {{- include "token-broker.sidecar.annotations" $broker | nindent 8 }}
+        {{- . | nindent 8 }}
+      {{- end }}
     spec:
       terminationGracePeriodSeconds: {{ include "token-broker.sidecar.terminationGracePeriodSeconds" $broker }}
+      {{- with include "token-broker.sidecar.initContainers" $broker }}
       initContainers:
-        {{- include "token-broker.sidecar.initContainers" $broker | nindent 8 }}
+        {{- . | nindent 8 }}
+      {{- end }}
       containers:
         - name: app
-        {{- include "token-broker.sidecar.containers" $broker | nindent 8 }}
+        {{- with include "token-broker.sidecar.containers" $broker }}
+        {{- . | nindent 8 }}
+        {{- end }}
       volumes:
         {{- include "token-broker.sidecar.volumes" $broker | nindent 8 }}
 
@@ -25,8 +31,8 @@ Include all of them: which of the two lists of containers has the broker in it i
 
 {{/* Before the app's containers: up before they start, told to end when they have ended. */}}
 {{- define "token-broker.sidecar.initContainers" -}}
-{{- include "token-broker.sidecar.about" . }}
-{{- if .Values.sidecar.native }}
+{{- include "token-broker.sidecar.about" . -}}
+{{- if .Values.sidecar.native -}}
 - {{ include "token-broker.container" (dict "root" . "role" "serve" "section" .Values.service) | trim | nindent 2 | trim }}
   restartPolicy: Always
 {{- end }}
@@ -34,8 +40,8 @@ Include all of them: which of the two lists of containers has the broker in it i
 
 {{/* Beside the app's containers, where a cluster or a policy has no native sidecars. */}}
 {{- define "token-broker.sidecar.containers" -}}
-{{- include "token-broker.sidecar.about" . }}
-{{- if not .Values.sidecar.native }}
+{{- include "token-broker.sidecar.about" . -}}
+{{- if not .Values.sidecar.native -}}
 - {{ include "token-broker.container" (dict "root" . "role" "serve" "section" .Values.service) | trim | nindent 2 | trim }}
 {{- end }}
 {{- end }}
@@ -46,6 +52,12 @@ Include all of them: which of the two lists of containers has the broker in it i
 {{- with (include "token-broker.podOptions" (dict "root" . "section" .Values.service) | fromYaml).extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* What the broker must reach, as egress rules for the policy of the app's pods: only the app knows the rest. */}}
+{{- define "token-broker.sidecar.egress" -}}
+{{- include "token-broker.sidecar.about" . }}
+{{- include "token-broker.runningEgress" . | trim }}
 {{- end }}
 
 {{/* Empty when there is nothing whose change must replace the pods. */}}
