@@ -1,0 +1,135 @@
+"""What `config` becomes: the program's own settings, under the program's own names, with its own defaults."""
+
+import json
+
+import pytest
+import yaml
+
+from service.settings.grammar import parse_duration
+from service.settings.model import Values, env_name
+from tests.chart.found import Rendered, merged, refusal
+from tests.chart.helm import CHART
+
+# Where it listens, how many processes share that, and where its clients' file lies.
+THE_CHARTS_OWN = {"PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS", "WORKERS", "CLIENTS_FILE"}
+
+
+def schema_of_config():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    return schema["properties"]["config"]["properties"]
+
+
+def defaults():
+    return yaml.safe_load((CHART / "values.yaml").read_text())
+
+
+def test_the_chart_knows_every_setting_of_the_program_and_no_other():
+    program = {field.upper() for field in Values.model_fields}
+    assert set(schema_of_config()) == program - THE_CHARTS_OWN
+
+
+def test_durations_that_the_chart_names_have_the_programs_defaults():
+    config = defaults()["config"]
+    fields = {name: Values.model_fields[name.lower()].default for name in config}
+    durations = {name: value for name, value in config.items() if hasattr(fields[name], "total_seconds")}
+    assert len(durations) == 9
+    assert {name: parse_duration(value) for name, value in durations.items()} == {
+        name: fields[name] for name in durations
+    }
+
+
+def test_a_setting_reaches_service_and_worker_under_its_full_name():
+    rendered = Rendered({"config": {"LOG_LEVEL": "debug", "CAL_API_URL": "https://api.cal.eu/v2"}})
+    for component in ("service", "worker"):
+        env = rendered.env(component)
+        assert env[env_name("log_level")] == "debug"
+        assert env["CAL_API_URL"] == "https://api.cal.eu/v2"
+
+
+def test_a_list_is_written_as_the_program_reads_lists():
+    origins = ["https://app.example.com", "https://admin.example.com"]
+    env = Rendered({"config": {"ALLOWED_ORIGINS": origins}}).env("service")
+    assert env["TOKEN_BROKER_ALLOWED_ORIGINS"] == "https://app.example.com,https://admin.example.com"
+
+
+@pytest.mark.parametrize(
+    ("given", "written"), [(0, "0"), (90, "90"), (0.5, "0.500"), (1000000, "1000000"), ("7d", "7d")]
+)
+def test_a_number_is_written_as_the_program_reads_durations(given, written):
+    env = Rendered({"config": {"SUPERSEDED_WINDOW": given}}).env("service")
+    assert env["TOKEN_BROKER_SUPERSEDED_WINDOW"] == written
+
+
+@pytest.mark.parametrize("nothing", ["", [], None])
+def test_a_setting_without_a_value_is_not_set(nothing):
+    env = Rendered({"config": {"TRUSTED_PROXIES": nothing}}).env("service")
+    assert "TOKEN_BROKER_TRUSTED_PROXIES" not in env
+
+
+def test_processes_are_the_services_alone():
+    rendered = Rendered({"service": {"processes": 4}})
+    assert rendered.env("service")["TOKEN_BROKER_WORKERS"] == "4"
+    assert "TOKEN_BROKER_WORKERS" not in rendered.env("worker")
+
+
+def test_ports_move_listeners_container_ports_and_services_together():
+    rendered = Rendered({"ports": {"observe": 19090}})
+    assert rendered.env("worker")["TOKEN_BROKER_OBSERVE_ADDRESS"] == "0.0.0.0:19090"
+    assert {"name": "observe", "containerPort": 19090} in rendered.container("worker")["ports"]
+    assert rendered.named("Service", "worker-observe")["spec"]["ports"][0]["port"] == 19090
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"config": {"LOG_LEVL": "debug"}}, "LOG_LEVL"),
+        ({"config": {"LOG_LEVEL": "loud"}}, "/config/LOG_LEVEL"),
+        ({"config": {"GRACE": "a while"}}, "/config/GRACE"),
+        ({"config": {"GRACE": None}}, "GRACE"),
+        ({"config": {"UPSTREAM_RATE": 450}}, "/config/UPSTREAM_RATE"),
+        ({"config": {"ALLOWED_ORIGINS": ["*"]}}, "/config/ALLOWED_ORIGINS/0"),
+        ({"config": {"PUBLIC_PATH": "refresh/"}}, "/config/PUBLIC_PATH"),
+        ({"config": {"WORKERS": 2}}, "WORKERS"),
+        ({"config": {"ENCRYPTION_KEYS": "2026a:c2VjcmV0"}}, "ENCRYPTION_KEYS"),
+        ({"config": {"CAL_OAUTH_CLIENT_ID": ""}}, "config.CAL_OAUTH_CLIENT_ID: is missing"),
+        ({"servce": {}}, "servce"),
+        ({"service": {"replicas": "two"}}, "/service/replicas"),
+        ({"service": {"processes": 0}}, "/service/processes"),
+        ({"image": {"digest": "sha256:abc"}}, "/image/digest"),
+        ({"image": {"repository": ""}}, "image.repository: is missing"),
+        ({"mode": "daemon"}, "/mode"),
+        ({"ports": {"internal": 8080}}, "ports.internal: 8080 is ports.public already"),
+        ({"pod": {"spread": "wide"}}, "/pod/spread"),
+        ({"worker": {"pod": {"nodeSelectr": {}}}}, "nodeSelectr"),
+        ({"tmp": {"sizeLimit": "much"}}, "/tmp/sizeLimit"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(changes, named):
+    said = refusal(changes)
+    assert named in said
+
+
+def test_several_problems_are_said_at_once():
+    said = refusal({"image": {"repository": ""}, "config": {"DRAIN": "90s"}})
+    assert "image.repository" in said
+    assert "config.GRACE" in said
+
+
+@pytest.mark.parametrize("section", ["pod", "service.pod", "worker.pod", "migrations.pod", "tests.pod"])
+@pytest.mark.parametrize(
+    "name", ["TOKEN_BROKER_API_KEYS", "TOKEN_BROKER_GRACE", "X_CAL_SECRET_KEY", "CAL_API_URL"]
+)
+def test_a_setting_has_one_place_and_a_secret_is_no_variable(section, name):
+    changes = {"extraEnv": [{"name": name, "value": "anything"}]}
+    for key in reversed(section.split(".")):
+        changes = {key: changes}
+    assert f"{section}.extraEnv[0]: {name} is set by the chart" in refusal(changes)
+
+
+def test_values_of_all_charts_are_not_refused():
+    assert Rendered({"global": {"anything": 1}}).all("Deployment")
+
+
+def test_the_linters_values_are_the_minimal_shape():
+    own = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
+    assert own == merged(yaml.safe_load((CHART.parent / "tests/chart/shapes/minimal.yaml").read_text()), {})
