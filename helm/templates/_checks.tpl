@@ -71,6 +71,13 @@ externalSecret.secretStoreRef.name: is missing; name the store to ask
 externalSecret.remoteRefs.{{ . }}: is missing; say where the store has it (example: {key: broker/{{ lower . | replace "_" "-" }}})
 {{- end }}
 {{- end }}
+{{- $asked := keys (omit $root.Values.secrets "existingSecret") }}
+{{- range $root.Values.clients }}{{ $asked = append $asked .secret.key }}{{ end }}
+{{- range $name, $_ := $refs }}
+{{- if not (has $name $asked) }}
+externalSecret.remoteRefs.{{ $name }}: is asked for by nothing; it must be a secret of the broker or the secret.key of a client
+{{- end }}
+{{- end }}
 {{- range $place, $client := $root.Values.clients }}
 {{- if not (or $client.secret.existingSecret (hasKey $refs $client.secret.key)) }}
 externalSecret.remoteRefs.{{ $client.secret.key }}: is missing, and clients[{{ $place }}].secret asks for it
@@ -140,8 +147,15 @@ worker.keda.serverAddress: is missing; name your Prometheus (example: http://pro
 {{- if and .Values.monitoring.podMonitor.enabled (not .Values.monitoring.podMonitor.sidecarPodSelector) }}
 monitoring.podMonitor.sidecarPodSelector: is missing; name the labels of the app's pods
 {{- end }}
+{{- else if .Values.networkPolicy.sidecarPodSelector }}
+networkPolicy.sidecarPodSelector: has an effect in sidecar mode only{{ include "token-broker.given" .Values.networkPolicy.sidecarPodSelector }}
+{{- end }}
+{{- if and .Values.monitoring.podMonitor.sidecarPodSelector (not (and .Values.monitoring.podMonitor.enabled (eq .Values.mode "sidecar"))) }}
+monitoring.podMonitor.sidecarPodSelector: has an effect in sidecar mode only, with monitoring.podMonitor.enabled{{ include "token-broker.given" .Values.monitoring.podMonitor.sidecarPodSelector }}
 {{- end }}
 {{- end }}
+
+{{- define "token-broker.given" }} (it is {{ . | toJson }}){{ end }}
 
 {{- define "token-broker.checkPublishing" -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}

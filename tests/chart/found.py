@@ -1,6 +1,8 @@
 """Builds values for the chart and finds its objects in what was rendered: the words of the chart's tests."""
 
+import json
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,11 +37,17 @@ def refusal(changes=None, values=None):
     return str(refused.value)
 
 
+@cache
+def _rendered(values, **options):
+    """Render what was not rendered before: many tests look at the same release."""
+    return render(json.loads(values), **options)
+
+
 class Rendered:
     """The chart's objects for the minimal values and these changes."""
 
     def __init__(self, changes=None, values=None, **options):
-        self.documents = render(merged(values or MINIMAL, changes or {}), **options)
+        self.documents = _rendered(json.dumps(merged(values or MINIMAL, changes or {})), **options)
 
     def all(self, kind):
         """Return all objects of a kind."""
