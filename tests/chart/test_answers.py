@@ -1,0 +1,87 @@
+"""`helm test`: the pod's own program, asking the real doors what a stranger may and may not have."""
+
+import asyncio
+import importlib.util
+
+import pytest
+
+from tests.chart.found import Rendered, shape
+from tests.chart.helm import CHART
+from tests.support.doors import open_house
+
+_SPEC = importlib.util.spec_from_file_location("answers", CHART / "files" / "answers.py")
+answers = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(answers)
+
+
+@pytest.fixture
+async def house():
+    async with open_house() as house:
+        yield house
+
+
+def questions_to(house):
+    return [
+        f"alive={house.url('observe', '/healthz')}",
+        f"ready={house.url('observe', '/readyz')}",
+        f"refresh={house.url('public', '/refresh')}",
+        f"internal={house.url('internal', '/v1/users')}",
+    ]
+
+
+async def asked(questions, monkeypatch, capsys):
+    """Return exit code and lines; nobody is waited for."""
+    monkeypatch.setattr(answers, "PATIENCE_S", 0)
+    code = await asyncio.to_thread(answers.main, questions)
+    return code, capsys.readouterr().out.splitlines()
+
+
+async def test_doors_that_let_no_stranger_in_are_right(house, monkeypatch, capsys):
+    code, lines = await asked(questions_to(house), monkeypatch, capsys)
+    assert code == 0
+    assert [line.split()[:2] for line in lines] == [
+        ["right", what] for what in ("alive", "ready", "refresh", "internal")
+    ]
+
+
+async def test_a_pod_that_is_draining_is_not_ready(house, monkeypatch, capsys):
+    house.ready.draining = True
+    code, lines = await asked(questions_to(house)[1:2], monkeypatch, capsys)
+    assert code == 1
+    assert lines[0].startswith("WRONG ready")
+    assert "503" in lines[0]
+
+
+async def test_another_door_behind_the_name_is_noticed(house, monkeypatch, capsys):
+    swapped = [f"refresh={house.url('internal', '/v1/users')}", f"internal={house.url('public', '/refresh')}"]
+    code, lines = await asked(swapped, monkeypatch, capsys)
+    assert code == 1
+    assert all("a stranger must be refused" in line for line in lines)
+
+
+async def test_a_door_that_is_shut_is_wrong_and_so_is_asking_nothing(house, monkeypatch, capsys):
+    questions = questions_to(house)[:1]
+    await house.listeners.close()
+    assert (await asked(questions, monkeypatch, capsys))[0] == 1
+    assert (await asked([], monkeypatch, capsys))[0] == 1
+
+
+def test_the_pod_asks_every_door_of_the_release_by_its_services_name():
+    rendered = Rendered({"config": {"PUBLIC_PATH": "/api/cal/refresh"}})
+    container = rendered.container("test")
+    program, *questions = container["args"]
+    assert program == (CHART / "files" / "answers.py").read_text().rstrip() + "\n"
+    assert container["command"] == ["python3", "-c"]
+    hosts = {question.partition("://")[2].partition(":")[0] for question in questions}
+    assert hosts <= set(rendered.names("Service"))
+    assert "refresh=http://broker-token-broker-public:80/api/cal/refresh" in questions
+    assert len(questions) == 6
+
+
+def test_beside_an_app_it_asks_the_worker():
+    _, *questions = Rendered(values=shape("sidecar")).container("test")["args"]
+    assert [question.partition("=")[0] for question in questions] == ["alive", "ready"]
+
+
+def test_it_need_not_be_there():
+    assert Rendered({"tests": {"enabled": False}}).all("Pod") == []
