@@ -91,7 +91,7 @@ externalSecret.remoteRefs.{{ $client.secret.key }}: is missing, and clients[{{ $
 {{- define "token-broker.checkEnv" -}}
 {{- $values := .Values }}
 {{- $taken := list "CAL_API_URL" "CAL_OAUTH_CLIENT_ID" "X_CAL_SECRET_KEY" "X_CAL_SECRET_KEY_FILE" }}
-{{- if $values.tracing.endpoint }}{{ $taken = concat $taken (list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_PROTOCOL" "OTEL_SERVICE_NAME") }}{{ end }}
+{{- if $values.tracing.endpoint }}{{ $taken = append $taken "OTEL_EXPORTER_OTLP_ENDPOINT" }}{{ end }}
 {{- range $section := list "pod" "service.pod" "worker.pod" "migrations.pod" "tests.pod" }}
 {{- $options := $values }}
 {{- range splitList "." $section }}{{ $options = get $options . }}{{ end }}

@@ -29,10 +29,6 @@ Secrets are never values: a variable X_FILE names the file that the secrets' vol
 {{- if and $root.Values.tracing.endpoint (ne .role "migrate") }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ $root.Values.tracing.endpoint | quote }}
-- name: OTEL_EXPORTER_OTLP_PROTOCOL
-  value: {{ $root.Values.tracing.protocol | quote }}
-- name: OTEL_SERVICE_NAME
-  value: {{ include "token-broker.componentName" (dict "root" $root "component" (ternary "service" "worker" (eq .role "serve"))) }}
 {{- end }}
 {{- end }}
 

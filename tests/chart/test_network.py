@@ -67,7 +67,7 @@ def test_migrations_reach_the_database_alone():
 
 def test_traces_need_a_way_out_only_when_there_are_any():
     traced = {"tracing": {"endpoint": "http://otel-collector:4318"}}
-    assert ports_out(policy_of("worker", traced))[-2:] == [4317, 4318]
+    assert ports_out(policy_of("worker", traced))[-1:] == [4318]
 
 
 def test_upstream_is_the_internet_without_private_and_link_local_ranges():

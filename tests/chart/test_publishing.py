@@ -44,6 +44,12 @@ def test_a_route_of_a_gateway_publishes_the_same():
     assert rule["backendRefs"] == [{"name": "broker-token-broker-public", "port": 80}]
 
 
+def test_the_gateway_waits_longer_than_the_broker_does():
+    patient = {"config": {"PUBLIC_ANSWER_TIMEOUT": "36.5s"}}
+    (rule,) = Rendered(patient, values=shape("keda")).named("HTTPRoute", "public")["spec"]["rules"]
+    assert rule["timeouts"] == {"request": "42s"}
+
+
 def test_the_helper_need_not_be_published():
     (rule,) = Rendered({**ON, "ingress": ON["ingress"] | {"keepFresh": False}}).named("Ingress", "public")[
         "spec"
