@@ -1,4 +1,4 @@
-"""The chart's README: its table of values is what values.yaml says, and every value is said something about."""
+"""The chart's README: its table is what values.yaml says, and every value is said something about."""
 
 from tests.chart.values_table import README, VALUES, documented, table, undocumented, with_table
 

@@ -1,7 +1,7 @@
 """Makes the table of values in the chart's README out of the comments in values.yaml.
 
-`python -m tests.chart.values_table` writes it. A comment that begins with "# --" is about the key below it and
-everything in it.
+`python -m tests.chart.values_table` writes it. A comment that begins with "# --" is about the key below it
+and everything in it.
 """
 
 import json
@@ -71,7 +71,7 @@ def _at(values, path):
 
 def _shown(default):
     if default in ("", None, {}, []):
-        return "–" if default in ("", None) else f"`{json.dumps(default)}`"
+        return "none" if default in ("", None) else f"`{json.dumps(default)}`"
     shown = default if isinstance(default, str) else json.dumps(default)
     return f"`{shown}`" if len(shown) <= LONGEST_DEFAULT else "values.yaml"
 

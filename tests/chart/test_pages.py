@@ -1,0 +1,85 @@
+"""The commands of the pages that need nothing but Helm are typed here, in order and unchanged."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.chart.helm import render
+from tests.chart.manifests import documents_of
+from tests.chart.tools import HELM_HOMES, ROOT, helm
+
+PAGE = ROOT / "docs" / "kubernetes.md"
+RUN = ("needs Helm", "your own values")
+_BLOCK = re.compile(r"<!-- (?P<mark>[^>]+) -->\n```sh\n(?P<commands>.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    """Return the folder in which the page's commands were typed, and what they wrote."""
+    folder = tmp_path_factory.mktemp("checkout")
+    shutil.copytree(ROOT / "helm", folder / "helm")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "helm").symlink_to(Path(helm()).resolve())
+    commands = [found["commands"] for found in _BLOCK.finditer(PAGE.read_text()) if found["mark"] in RUN]
+    ended = subprocess.run(
+        ["/bin/sh", "-eu"],
+        input="\n".join(commands),
+        cwd=folder,
+        env=HELM_HOMES | {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr + ended.stdout
+    return folder, ended.stdout
+
+
+def test_the_page_has_commands_that_are_typed():
+    marks = [found["mark"] for found in _BLOCK.finditer(PAGE.read_text())]
+    assert {"needs Helm", "your own values", "needs a cluster", "needs a container engine"} == set(marks)
+
+
+def test_the_pages_values_render_the_release_that_it_tells_of(typed):
+    folder, _ = typed
+    documents = documents_of((folder / "rendered.yaml").read_text())
+    names = {(document["kind"], document["metadata"]["name"]) for document in documents}
+    assert {
+        ("Service", "token-broker-internal"),
+        ("Ingress", "token-broker-public"),
+        ("Job", "token-broker-migrate"),
+    } <= names
+
+
+def test_its_secrets_are_those_that_the_pods_mount(typed):
+    folder, _ = typed
+    made = {path.name for path in (folder / "secrets").iterdir()}
+    assert made == {
+        "DATABASE_URL",
+        "REDIS_URL",
+        "ENCRYPTION_KEYS",
+        "FINGERPRINT_KEYS",
+        "API_KEYS",
+        "X_CAL_SECRET_KEY",
+    }
+
+
+def test_its_sidecar_is_rendered_into_the_apps_pod(typed):
+    folder, said = typed
+    assert "http://127.0.0.1:18081" in said
+    assert any(
+        each["metadata"]["name"] == "shop-app"
+        for each in documents_of((folder / "with-sidecar.yaml").read_text())
+    )
+
+
+def test_the_values_in_the_charts_own_page_are_taken():
+    page = (ROOT / "helm" / "README.md").read_text()
+    shown = re.search(r"```yaml\n# values.yaml\n(.*?)```", page, re.DOTALL)[1]
+    values = yaml.safe_load(shown.replace("sha256:...", "sha256:" + "0" * 64))
+    assert render(values)
