@@ -72,14 +72,8 @@ affinity:
 {{- define "token-broker.podMetadata" -}}
 {{- $options := include "token-broker.podOptions" . | fromYaml }}
 labels:
-  {{- with .root.Values.commonLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-  {{- include "token-broker.selectorLabels" . | nindent 2 }}
-  app.kubernetes.io/part-of: token-broker
-  {{- with $options.labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- $fixed := merge (dict "app.kubernetes.io/part-of" "token-broker") (include "token-broker.selectorLabels" . | fromYaml) }}
+  {{- merge $fixed (default dict $options.labels) .root.Values.commonLabels | toYaml | nindent 2 }}
 {{- $annotations := merge (deepCopy (default dict $options.annotations)) (include "token-broker.checksums" .root | fromYaml) .root.Values.commonAnnotations }}
 {{- with $annotations }}
 annotations:

@@ -41,15 +41,15 @@ Secrets are never values: a variable X_FILE names the file that the secrets' vol
 {{- $_ := set $settings $name $value }}
 {{- end }}
 {{- end }}
-{{- $_ := set $settings "OBSERVE_ADDRESS" (printf "0.0.0.0:%v" $values.ports.observe) }}
+{{- $_ := set $settings "OBSERVE_ADDRESS" (printf "%s:%v" $values.listenAddress $values.ports.observe) }}
 {{- if $values.clients }}
 {{- $_ := set $settings "CLIENTS_FILE" "/etc/token-broker/clients.toml" }}
 {{- end }}
 {{- if eq .role "serve" }}
 {{- $sidecar := eq $values.mode "sidecar" }}
-{{- $public := ternary "127.0.0.1" "0.0.0.0" (and $sidecar (not $values.sidecar.exposePublic)) }}
+{{- $public := ternary "127.0.0.1" $values.listenAddress (and $sidecar (not $values.sidecar.exposePublic)) }}
 {{- $_ := set $settings "PUBLIC_ADDRESS" (printf "%s:%v" $public $values.ports.public) }}
-{{- $_ := set $settings "INTERNAL_ADDRESS" (printf "%s:%v" (ternary "127.0.0.1" "0.0.0.0" $sidecar) $values.ports.internal) }}
+{{- $_ := set $settings "INTERNAL_ADDRESS" (printf "%s:%v" (ternary "127.0.0.1" $values.listenAddress $sidecar) $values.ports.internal) }}
 {{- $_ := set $settings "WORKERS" $values.service.processes }}
 {{- /* In a pod of its own nobody but the app's proxy reaches loopback, so what it forwards is believed. */}}
 {{- if and $sidecar (not (hasKey $settings "TRUSTED_PROXIES")) }}

@@ -159,3 +159,36 @@ def test_own_objects_may_use_the_charts_templates():
 def test_names_that_kubernetes_would_not_take_are_refused():
     assert "/secrets/existingSecret" in refusal({"secrets": {"existingSecret": "Not A Name"}})
     assert "/fullnameOverride" in refusal({"fullnameOverride": "b" * 47})
+
+
+def test_a_label_of_ones_own_wins_over_a_common_one_and_never_over_the_charts():
+    rendered = Rendered({"commonLabels": {"team": "a", "tier": "x"}, "pod": {"labels": {"team": "b"}}})
+    labels = rendered.pod_of("worker")["metadata"]["labels"]
+    assert (labels["team"], labels["tier"]) == ("b", "x")
+    for section in ({"commonLabels": None}, {"pod": {"labels": None}}, {"publicService": {"labels": None}}):
+        said = refusal(with_label(section, "app.kubernetes.io/component"))
+        assert "app.kubernetes.io/component" in said
+
+
+def with_label(section, name):
+    return {key: with_label(value, name) if value else {name: "mine"} for key, value in section.items()}
+
+
+def test_a_cluster_that_chooses_users_itself_is_left_to_do_so():
+    nobody = {"runAsUser": None, "runAsGroup": None}
+    rendered = Rendered(
+        {"podSecurityContext": nobody | {"fsGroup": None}, "containerSecurityContext": nobody}
+    )
+    for component in COMPONENTS:
+        pod = rendered.pod(component)
+        for context in (pod["securityContext"], pod["containers"][0]["securityContext"]):
+            assert context["runAsNonRoot"] is True
+            assert not {"runAsUser", "runAsGroup", "fsGroup"} & set(context)
+
+
+def test_the_account_has_no_token_and_its_annotations_are_the_migrations_too():
+    rendered = Rendered({"serviceAccount": {"annotations": {"example.com/identity": "broker"}}})
+    for account in rendered.all("ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+        assert account["metadata"]["annotations"]["example.com/identity"] == "broker"
+    assert len(rendered.all("ServiceAccount")) == 2

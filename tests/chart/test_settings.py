@@ -142,3 +142,9 @@ def test_values_of_all_charts_are_not_refused():
 def test_the_linters_values_are_the_minimal_shape():
     own = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
     assert own == merged(yaml.safe_load((CHART.parent / "tests/chart/shapes/minimal.yaml").read_text()), {})
+
+
+def test_in_an_ipv6_cluster_every_listener_is_reached():
+    env = Rendered({"listenAddress": "[::]"}).env("service")
+    names = ("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS")
+    assert [env[f"TOKEN_BROKER_{name}"] for name in names] == ["[::]:8080", "[::]:8081", "[::]:9090"]
