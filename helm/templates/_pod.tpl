@@ -102,7 +102,9 @@ spec:
   {{- end }}
   revisionHistoryLimit: {{ $values.revisionHistoryLimit }}
   strategy:
-    {{- toYaml .section.strategy | nindent 4 }}
+    {{- /* Kubernetes refuses the default's bounds beside another type. */}}
+    {{- $strategy := ternary .section.strategy (omit .section.strategy "rollingUpdate") (eq .section.strategy.type "RollingUpdate") }}
+    {{- toYaml $strategy | nindent 4 }}
   selector:
     matchLabels:
       {{- include "token-broker.selectorLabels" . | nindent 6 }}

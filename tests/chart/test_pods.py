@@ -50,6 +50,11 @@ def test_a_rollout_never_has_fewer_pods_than_wanted():
         assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
 
 
+def test_pods_may_be_ended_before_others_are_made():
+    deployment = Rendered({"worker": {"strategy": {"type": "Recreate"}}}).named("Deployment", "worker")
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+
+
 @pytest.mark.parametrize(
     ("spread", "strictness", "has_affinity"),
     [
