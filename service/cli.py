@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.settings import ConfigurationError, load_settings
 from service.settings.grammar import parse_duration
+from service.settings.reference import settings_text
 
 if TYPE_CHECKING:
     from service.metrics import Telemetry
@@ -52,18 +53,25 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="token-broker",
         description="Keeps the tokens of Cal.com managed users fresh. Settings come from the environment; "
-        "the README lists them.",
+        "the help of each command lists those it acts on.",
     )
     parser.add_argument("--version", action="version", version=version("token-broker"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text, run in (
+    ours: tuple[tuple[Role, str, Callable[[argparse.Namespace], int]], ...] = (
         ("serve", "answer refresh requests and the app's own services", _serve),
         ("work", "refresh tokens ahead of their expiry (the arq worker)", _work),
         ("migrate", "bring the database's schema to this release, once, under a lock", _migrate),
-    ):
-        command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
+    )
+    for role, text, run in ours:
+        command = commands.add_parser(
+            role,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=settings_text(role),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.set_defaults(run=run)
-        if name == "migrate":
+        if role == "migrate":
             _add_migration_options(command)
     _add_development(commands, wanted)
     return parser

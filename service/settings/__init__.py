@@ -4,10 +4,11 @@ Decides nothing about tokens. Must import nothing of this program but the secret
 """
 
 from service.settings.errors import ConfigurationError, Problem
+from service.settings.fields import Role
 from service.settings.grammar import Address, Network, Rate
 from service.settings.keys import ApiKey, KeyRing
 from service.settings.load import load_settings
-from service.settings.model import ClientSettings, Role, Settings
+from service.settings.model import ClientSettings, Settings
 
 __all__ = [
     "Address",

@@ -10,8 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from service.settings.errors import Problem
+from service.settings.fields import Role, env_name
 from service.settings.grammar import show_duration
-from service.settings.model import Role, Values, env_name
+from service.settings.model import Values
 
 # Each row: these durations together, below (or at most) that one.
 _CHAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (

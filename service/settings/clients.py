@@ -20,9 +20,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from service.secrets import Secret
 from service.settings import urls
 from service.settings.errors import Problem, problems_of
+from service.settings.fields import ClientId, env_name
 from service.settings.grammar import Rate, parse_rate
 from service.settings.keys import parse_client_secret
-from service.settings.model import ClientId, ClientSettings, env_name
+from service.settings.model import ClientSettings
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _FILE = env_name("clients_file")
@@ -45,20 +46,39 @@ def _rate(value: object) -> Rate:
     return parse_rate(value)
 
 
-class _Entry(BaseModel):
+class Entry(BaseModel):
     """One table of the file as it is written."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
-    name: str = Field(pattern=NAME_PATTERN, examples=["acme"])
-    kind: Literal["calcom-platform"] = Field("calcom-platform", examples=["calcom-platform"])
-    id: ClientId = Field(examples=["clxyz0123456789"])
-    secret: Annotated[str, AfterValidator(parse_client_secret)] | None = Field(None, repr=False)
-    secret_file: str | None = Field(None, examples=["/run/secrets/acme"])
-    api_url: str | None = Field(None, examples=["https://api.cal.com/v2"])
-    rate: Annotated[Rate, BeforeValidator(_rate)] | None = Field(None, examples=["450/min"])
+    name: str = Field(
+        pattern=NAME_PATTERN,
+        examples=["acme"],
+        description="What you call it: in `?client=`, in API keys, in metrics and logs.",
+    )
+    kind: Literal["calcom-platform"] = Field(
+        "calcom-platform", examples=["calcom-platform"], description="The kind of upstream."
+    )
+    id: ClientId = Field(examples=["clxyz0123456789"], description="The OAuth client's id upstream.")
+    secret: Annotated[str, AfterValidator(parse_client_secret)] | None = Field(
+        None, repr=False, description="Its secret; better in a file of its own."
+    )
+    secret_file: str | None = Field(
+        None,
+        examples=["/run/secrets/acme"],
+        description="The file that holds the secret; a relative path begins at this file's folder.",
+    )
+    api_url: str | None = Field(
+        None, examples=["https://api.cal.com/v2"], description="Its upstream, where it is not `CAL_API_URL`."
+    )
+    rate: Annotated[Rate, BeforeValidator(_rate)] | None = Field(
+        None, examples=["450/min"], description="Its budget of calls, where it is not `UPSTREAM_RATE`."
+    )
     origins: list[Annotated[str, AfterValidator(urls.parse_origin)]] | None = Field(
-        None, examples=['["https://app.example.com"]']
+        None,
+        examples=['["https://app.example.com"]'],
+        description="The browser origins that may refresh its users' tokens, where these are not "
+        "`ALLOWED_ORIGINS`.",
     )
 
 
@@ -101,9 +121,9 @@ def _read_table(
 ) -> ClientSettings | list[Problem]:
     """Return the client a table describes, or what is wrong with it."""
     try:
-        entry = _Entry.model_validate(table)
+        entry = Entry.model_validate(table)
     except ValidationError as error:
-        return problems_of(error, _Entry, lambda field: f"{where}, {field}")
+        return problems_of(error, Entry, lambda field: f"{where}, {field}")
     try:
         secret = _secret(entry, folder)
     except ValueError as wrong:
@@ -124,7 +144,7 @@ def _read_table(
     )
 
 
-def _secret(entry: _Entry, folder: Path) -> Secret[str]:
+def _secret(entry: Entry, folder: Path) -> Secret[str]:
     """Return the client's secret; a relative path begins where the file lies."""
     if (entry.secret is None) == (entry.secret_file is None):
         raise ValueError("must have exactly one of secret and secret_file")

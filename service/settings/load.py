@@ -22,21 +22,14 @@ from service.settings import keys, urls
 from service.settings.checks import find_misfits
 from service.settings.clients import ClientDefaults, read_clients
 from service.settings.errors import ConfigurationError, Problem, problems_of
-from service.settings.model import PREFIX, ClientSettings, Role, Settings, Values, env_name
+from service.settings.fields import PREFIX, RUNNING, SECRETS, Role, env_name
+from service.settings.model import ClientSettings, Settings, Values
 
 T = TypeVar("T")
 
 _NO_KEYS: keys.KeyRing = ()
 
-_SECRET_EXAMPLES = {
-    "database_url": "postgresql://broker:password@db.internal:5432/broker",
-    "redis_url": "redis://:password@redis.internal:6379/0",
-    "encryption_keys": "2026a:<output of: openssl rand -base64 32>",
-    "fingerprint_keys": "2026a:<output of: openssl rand -base64 32>",
-    "api_keys": "backend:<output of: printf %s the-key | sha256sum>:users:read+tokens:read",
-    "x_cal_secret_key": "the secret that Cal.com shows beside the OAuth client's id",
-}
-_SECRET_NAMES = frozenset(env_name(field) for field in _SECRET_EXAMPLES)
+_SECRET_NAMES = frozenset(env_name(field) for field in SECRETS)
 _FILE_NAMES = frozenset(f"{name}_FILE" for name in _SECRET_NAMES)
 _KNOWN = frozenset(env_name(field) for field in Values.model_fields) | _SECRET_NAMES | _FILE_NAMES
 
@@ -83,12 +76,11 @@ class _Loading:
 
     def settings(self) -> Settings:
         """Put the settings together; they hold only if no problem was found."""
-        serves, runs = self._role == "serve", self._role != "migrate"
-        database_url = self._secret("database_url", urls.parse_database_url, "", needed=True)
-        redis_url = self._secret("redis_url", urls.parse_redis_url, "", needed=runs)
-        encryption_keys = self._secret("encryption_keys", keys.parse_key_ring, _NO_KEYS, needed=runs)
-        fingerprint_keys = self._secret("fingerprint_keys", keys.parse_key_ring, _NO_KEYS, needed=runs)
-        clients = self._clients() if runs else ()
+        database_url = self._secret("database_url", urls.parse_database_url, "")
+        redis_url = self._secret("redis_url", urls.parse_redis_url, "")
+        encryption_keys = self._secret("encryption_keys", keys.parse_key_ring, _NO_KEYS)
+        fingerprint_keys = self._secret("fingerprint_keys", keys.parse_key_ring, _NO_KEYS)
+        clients = self._clients() if self._role in RUNNING else ()
         parse_keys = partial(keys.parse_api_keys, clients=[client.name for client in clients])
         return Settings.model_construct(
             **dict(self._values),
@@ -97,7 +89,7 @@ class _Loading:
             redis_url=redis_url,
             encryption_keys=encryption_keys,
             fingerprint_keys=fingerprint_keys,
-            api_keys=self._secret("api_keys", parse_keys, (), needed=serves),
+            api_keys=self._secret("api_keys", parse_keys, ()),
             clients=clients,
             warnings=(*self._strangers(), *self._doubts(encryption_keys.value, fingerprint_keys.value)),
         )
@@ -114,11 +106,11 @@ class _Loading:
         self.problems += find_misfits(values, self._role, bad)
         return values
 
-    def _secret(self, field: str, parse: Callable[[str], T], empty: T, *, needed: bool) -> Secret[T]:
-        """Read one secret from its variable or its file."""
+    def _secret(self, field: str, parse: Callable[[str], T], empty: T) -> Secret[T]:
+        """Read one secret from its variable or its file, if this role needs it."""
         name = env_name(field)
         text, file = self._env.get(name), self._env.get(f"{name}_FILE")
-        if not needed:
+        if self._role not in SECRETS[field].roles:
             return Secret.unset(name, empty)
         try:
             if text and file:
@@ -127,7 +119,7 @@ class _Loading:
                 raise ValueError(f"is missing: set it, or {name}_FILE to a file that holds it")
             return Secret(name, Path(file) if file else text or "", parse)
         except ValueError as wrong:
-            self.problems.append(Problem(name, str(wrong), _SECRET_EXAMPLES[field]))
+            self.problems.append(Problem(name, str(wrong), SECRETS[field].example))
             return Secret.unset(name, empty)
 
     def _clients(self) -> tuple[ClientSettings, ...]:
@@ -152,7 +144,7 @@ class _Loading:
         if "CAL_OAUTH_CLIENT_ID" not in self._env:
             what = f"is missing: set it, or {env_name('clients_file')} for several clients"
             self.problems.append(Problem("CAL_OAUTH_CLIENT_ID", what, "clxyz0123456789"))
-        secret = self._secret("x_cal_secret_key", keys.parse_client_secret, "", needed=True)
+        secret = self._secret("x_cal_secret_key", keys.parse_client_secret, "")
         client = ClientSettings(
             name="default",
             kind="calcom-platform",

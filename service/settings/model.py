@@ -8,132 +8,191 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.secrets import Secret, recheck_all
-from service.settings import grammar, urls
-from service.settings.grammar import Address, Network, Rate
+from service.settings import grammar
+from service.settings.fields import (
+    SERVING,
+    AddressOf,
+    ApiUrl,
+    AppUrl,
+    ClientId,
+    File,
+    Flag,
+    KeySource,
+    LimitOf,
+    Networks,
+    Origins,
+    Processes,
+    RateOf,
+    Role,
+    Span,
+    UrlPath,
+    Window,
+    lower,
+    setting,
+    span,
+)
+from service.settings.grammar import Address, Rate
 from service.settings.keys import ApiKey, KeyRing, sensitive_parts
-
-T = TypeVar("T")
-
-PREFIX = "TOKEN_BROKER_"
-UNPREFIXED = frozenset({"CAL_API_URL", "CAL_OAUTH_CLIENT_ID", "X_CAL_SECRET_KEY"})
-
-Role = Literal["serve", "work", "migrate"]
-LONGEST_WINDOW = timedelta(days=7)
-
-
-def env_name(field: str) -> str:
-    """Return the environment variable a field is read from."""
-    name = field.upper()
-    return name if name in UNPREFIXED else PREFIX + name
-
-
-def _lower(text: str) -> str:
-    return text.lower()
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(grammar.parse_list(text, urls.parse_origin)))
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    return grammar.parse_list(text, grammar.parse_network)
-
-
-def _span_of_time(text: str) -> timedelta:
-    duration = grammar.parse_duration(text)
-    if not duration:
-        raise ValueError("must be longer than 0")
-    return duration
-
-
-def _window(text: str) -> timedelta:
-    duration = grammar.parse_duration(text)
-    if duration > LONGEST_WINDOW:
-        raise ValueError(f"must be at most {grammar.show_duration(LONGEST_WINDOW)}")
-    return duration
-
-
-Span = Annotated[timedelta, BeforeValidator(_span_of_time)]
-Window = Annotated[timedelta, BeforeValidator(_window)]
-ClientId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-AddressOf = Annotated[Address, BeforeValidator(grammar.parse_address)]
-RateOf = Annotated[Rate, BeforeValidator(grammar.parse_rate)]
-LimitOf = Annotated[Rate | None, BeforeValidator(grammar.parse_limit)]
-AppUrl = Annotated[str, BeforeValidator(urls.parse_app_url)]
-
-
-def _of(default: T, example: str) -> T:
-    """Give a field its default and the example that an error shows."""
-    return Field(default, examples=[example])
-
-
-def _span(text: str) -> timedelta:
-    """Give a duration its default, which is its example as well."""
-    return _of(grammar.parse_duration(text), text)
 
 
 class Values(BaseSettings):
-    """Every setting that is neither a secret nor a client."""
+    """Every setting that is neither a secret nor a client. The meanings are shown as they stand here."""
 
     model_config = SettingsConfigDict(
         frozen=True, arbitrary_types_allowed=True, hide_input_in_errors=True, validate_default=False
     )
 
-    cal_api_url: str = _of("https://api.cal.com/v2", "https://api.cal.com/v2")
-    cal_oauth_client_id: ClientId | None = _of(None, "clxyz0123456789")
-    allow_insecure_upstream: Annotated[bool, BeforeValidator(grammar.parse_flag)] = _of(False, "true")
-    clients_file: Path | None = _of(None, "/etc/token-broker/clients.toml")
-
-    public_address: AddressOf = _of(Address("0.0.0.0", 8080), "0.0.0.0:8080")  # noqa: S104 the documented default
-    public_path: Annotated[str, BeforeValidator(grammar.parse_path)] = _of("/refresh", "/api/cal/refresh")
-    internal_address: AddressOf = _of(Address("127.0.0.1", 8081), "127.0.0.1:8081")
-    observe_address: AddressOf = _of(Address("0.0.0.0", 9090), "0.0.0.0:9090")  # noqa: S104 the documented default
-    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = _of((), "10.0.0.0/8")
-    workers: Annotated[int, BeforeValidator(grammar.parse_count), Field(ge=1, le=128)] = _of(1, "2")
-    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = _of(
-        (), "https://app.example.com,https://admin.example.com"
+    cal_api_url: ApiUrl = setting(
+        "https://api.cal.com/v2",
+        "https://api.cal.com/v2",
+        "Upstream. `https://`, or `http://` to this machine: the client secret travels with every call.",
+    )
+    cal_oauth_client_id: ClientId | None = setting(
+        None,
+        "clxyz0123456789",
+        "Id of the OAuth client. Not used with `CLIENTS_FILE`.",
+    )
+    allow_insecure_upstream: Flag = setting(
+        False, "true", "Accept an `http://` upstream that is not on this machine. For test networks only."
+    )
+    clients_file: File | None = setting(
+        None,
+        "/etc/token-broker/clients.toml",
+        "TOML file of several OAuth clients, in place of the one of the environment.",
     )
 
-    superseded_window: Window = _span("24h")
-    binding_idle: Span = _span("7d")
-    binding_absolute: Span = _span("30d")
-    session_check_url: AppUrl | None = _of(None, "http://app.internal/api/session")
-    assertion_jwks: Annotated[str, BeforeValidator(urls.parse_key_source)] | None = _of(
-        None, "https://app.example.com/.well-known/jwks.json"
+    public_address: AddressOf = setting(
+        Address("0.0.0.0", 8080),  # noqa: S104 the documented default
+        "0.0.0.0:8080",
+        "The listener that browsers reach, by way of your app or proxy.",
+        SERVING,
+    )
+    public_path: UrlPath = setting(
+        "/refresh", "/api/cal/refresh", "Where the refresh endpoint is on the public listener.", SERVING
+    )
+    internal_address: AddressOf = setting(
+        Address("127.0.0.1", 8081),
+        "127.0.0.1:8081",
+        "The listener for your own services. It hands out tokens: never let browsers reach it.",
+        SERVING,
+    )
+    observe_address: AddressOf = setting(
+        Address("0.0.0.0", 9090),  # noqa: S104 the documented default
+        "0.0.0.0:9090",
+        "`/healthz`, `/readyz`, `/metrics` and nothing else. On one machine the worker needs another port.",
+    )
+    trusted_proxies: Networks = setting(
+        (),
+        "10.0.0.0/8",
+        "Networks of the proxies in front, whose `X-Forwarded-For`, `-Proto` and `-Host` are believed.",
+        SERVING,
+    )
+    workers: Processes = setting(
+        1,
+        "2",
+        "Service processes that share the listeners. Any of them answers `/metrics` for all.",
+        SERVING,
+    )
+    allowed_origins: Origins = setting(
+        (),
+        "https://app.example.com,https://admin.example.com",
+        "Exact browser origins that may call the public listener. None: same-origin only.",
+        SERVING,
     )
 
-    refresh_margin: Span = _span("10m")
-    min_life: Span = _span("60s")
-    access_token_lifetime: Span = _span("60m")
-    ahead: Literal["used", "all"] = _of("used", "used")
-
-    upstream_rate: RateOf = _of(grammar.parse_rate("450/min"), "450/min")
-    user_rotations: LimitOf = _of(grammar.parse_limit("6/min"), "6/min")
-    address_failures: LimitOf = _of(grammar.parse_limit("20/min"), "20/min")
-
-    database_timeout: Span = _span("3s")
-    upstream_timeout: Span = _span("10s")
-    lease_ttl: Span = _span("20s")
-    claim_deadline: Span = _span("20s")
-    answer_timeout: Span = _span("8s")
-    public_answer_timeout: Span = _span("35s")
-    distrust_window: Span = _span("60s")
-    drain: Span = _span("45s")
-    grace: Span = _span("60s")
-
-    access_log: Annotated[Literal["misses", "all", "none"], BeforeValidator(_lower)] = _of("misses", "all")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = _of(
-        "info", "debug"
+    superseded_window: Window = span(
+        "24h",
+        "How long after its own expiry an access token still identifies its user. "
+        "`0`: only the current one does, up to 24 h past its expiry.",
     )
-    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = _of("json", "console")
+    binding_idle: Span = span(
+        "7d",
+        "How long the refresh endpoint alone keeps a user going, counted from its last use or the last "
+        "time your app vouched for the user.",
+        SERVING,
+    )
+    binding_absolute: Span = span(
+        "30d",
+        "The same, counted from the last vouching alone: using the endpoint does not extend it.",
+        SERVING,
+    )
+    session_check_url: AppUrl | None = setting(
+        None,
+        "http://app.internal/api/session",
+        "Your app's endpoint that says who is signed in. Not supported by this release: refused.",
+        SERVING,
+    )
+    assertion_jwks: KeySource | None = setting(
+        None,
+        "https://app.example.com/.well-known/jwks.json",
+        "Keys for signed statements of who is signed in. Not supported by this release: refused.",
+        SERVING,
+    )
+
+    refresh_margin: Span = span(
+        "10m",
+        "How long before its end a pair is replaced ahead, drawn once a pair between this and half as much "
+        "again; at most half the lifetime.",
+    )
+    min_life: Span = span(
+        "60s", "No answer carries a token with less life than this; at most a quarter of the lifetime."
+    )
+    access_token_lifetime: Span = span("60m", "Used where a token states no expiry: `iat` and this.")
+    ahead: Literal["used", "all"] = setting(
+        "used",
+        "used",
+        "Which pairs are replaced ahead of their end: those that somebody was given (`used`), or `all`. "
+        "The rest are kept alive before their refresh token ages out.",
+    )
+
+    upstream_rate: RateOf = setting(
+        grammar.parse_rate("450/min"),
+        "450/min",
+        "Calls a client may make upstream, shared by all processes, callers first. "
+        "With Redis down each process may use a quarter.",
+    )
+    user_rotations: LimitOf = setting(
+        grammar.parse_limit("6/min"),
+        "6/min",
+        "Rotations and upstream checks that callers may ask for one user. Cached answers are never limited.",
+        SERVING,
+    )
+    address_failures: LimitOf = setting(
+        grammar.parse_limit("20/min"),
+        "20/min",
+        "Unknown tokens that are looked up for one address. Good tokens are never limited.",
+        SERVING,
+    )
+
+    database_timeout: Span = span("3s", "One statement in PostgreSQL.")
+    upstream_timeout: Span = span("10s", "One call upstream, from connect to the last byte.")
+    lease_ttl: Span = span("20s", "The lock a user in Redis. It is renewed while it is needed.")
+    claim_deadline: Span = span("20s", "The claim in PostgreSQL: after it any process may carry on.")
+    answer_timeout: Span = span(
+        "8s", "How long one of your services waits, then `503`. The refresh goes on.", SERVING
+    )
+    public_answer_timeout: Span = span(
+        "35s", "How long a browser waits, then `503`. Proxies in front must wait longer.", SERVING
+    )
+    distrust_window: Span = span("60s", "How long a force-refresh of unknown outcome may still land.")
+    drain: Span = span("45s", "How long refreshes that run may take to end at shutdown.")
+    grace: Span = span("60s", "What the platform allows between SIGTERM and SIGKILL.")
+
+    access_log: Annotated[Literal["misses", "all", "none"], BeforeValidator(lower)] = setting(
+        "misses", "all", "`all` also logs the answers that came from a cache; all are counted anyway."
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lower)] = setting(
+        "info", "debug", "The least level that is logged."
+    )
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(lower)] = setting(
+        "json", "console", "One JSON object a line, or lines for people."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from service.settings import Address, ConfigurationError, Rate, load_settings
+from service.settings.fields import env_name
 from service.settings.grammar import parse_duration
-from service.settings.model import Values, env_name
+from service.settings.model import Values
 from tests.support.environment import environment, key_of
 
 DURATIONS = {
