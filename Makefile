@@ -70,4 +70,5 @@ lock:
 	done
 
 clean:
-	rm -rf .venv .tools build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist
+	rm -rf .venv .tools build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist \
+		tests/docs/fronts/node_modules tests/docs/fronts/made

@@ -12,7 +12,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DIST = HERE / "dist"
-MODULES = HERE / "node_modules"
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 OLDEST_NODE = (20, 19)
 _LOCKED = (HERE / "package.json", HERE / "package-lock.json")
@@ -46,10 +45,18 @@ def missing_node():
     return [f"Node.js {wanted} or newer is missing: install it from https://nodejs.org."]
 
 
+def install(folder):
+    """Have the packages of a folder's lock in its node_modules."""
+    locked = [folder / "package.json", folder / "package-lock.json"]
+    unless_current(
+        folder / "node_modules", locked, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"
+    )
+
+
 def built_page():
     """Return the folder of the page, built anew if its sources changed; fails with the tools' own words."""
-    _unless_current(MODULES, _LOCKED, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
-    _unless_current(DIST, [*_LOCKED, *_sources()], "npm", "run", "--silent", "build")
+    install(HERE)
+    unless_current(DIST, [*_LOCKED, *_sources()], "npm", "run", "--silent", "build")
     unresolved = [path.name for path in DIST.rglob("*.js") if "Could not resolve" in path.read_text()]
     # Vite ends well all the same when a module is missing, and leaves the page's own code out.
     assert not unresolved, f"the build left modules out of {unresolved}"
@@ -61,14 +68,14 @@ def _sources():
     return [HERE / "vite.config.js", *sorted(path for path in page.rglob("*") if path.is_file())]
 
 
-def _unless_current(made, sources, *command):
-    """Run the command that makes this folder, unless it was made of these very sources."""
+def unless_current(made, sources, *command):
+    """Run the command that makes this folder, beside it, unless it was made of these very sources."""
     digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()
     stamp = made / ".made-of"
     if stamp.exists() and stamp.read_text() == digest:
         return
     stamp.unlink(missing_ok=True)
-    ended = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=300, check=False)
+    ended = subprocess.run(command, cwd=made.parent, capture_output=True, text=True, timeout=300, check=False)
     assert ended.returncode == 0, f"{' '.join(command)} failed:\n{ended.stdout}{ended.stderr}"
     stamp.write_text(digest)
 

@@ -1,7 +1,6 @@
 """Fixtures of the browser's tests: the tools they need, one stage for all, and the stories told on it."""
 
 import asyncio
-import os
 import shutil
 from contextlib import closing
 
@@ -15,6 +14,7 @@ from tests.browser.chromium import running_chromium
 from tests.browser.pages import served_page
 from tests.browser.stories import STORIES, client_of
 from tests.browser.visits import Stage
+from tests.support.needs import need
 from tests.support.stack import running_stack
 
 LIFETIME_S = 60
@@ -28,13 +28,6 @@ PATIENT = {
     "DRAIN": "20s",
     "GRACE": "25s",
 }
-
-
-def need(*missing):
-    """Skip, and say why, where a tool is missing; on CI that is a failure."""
-    if missing:
-        refuse = pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip
-        refuse("This test of the browser's side did not run. " + " ".join(missing))
 
 
 @pytest.fixture(scope="session")
