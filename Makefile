@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke chaos lint format lock clean
+.PHONY: help run test smoke chaos lint format docs lock clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
@@ -14,6 +14,7 @@ help:
 	@echo 'make chaos  strike everything for DURATION seconds (300) drawn from SEED, print what was seen as JSON'
 	@echo 'make chart  lint, render and judge the Helm chart in all its shapes, print the figures as JSON (HELM=, COMPOSE=)'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
+	@echo 'make docs   make the configuration page again from the settings'
 	@echo 'make lock   resolve the dependencies again (needs uv)'
 	@echo 'make clean  remove the environment and everything that was built'
 
@@ -52,6 +53,9 @@ lint: $(READY)
 format: $(READY)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(READY)
+	@$(BIN)/python -m docs.generate
 
 # The locks hold hashes and no index address; the installations refuse anything else. requirements.lock is for every
 # platform; the image's two are cut from it: what runs there on Python 3.11.2 (Debian 12's, which needs a package that
