@@ -96,7 +96,8 @@ class Values(BaseSettings):
     workers: Processes = setting(
         1,
         "2",
-        "Service processes that share the listeners. Any of them answers `/metrics` for all.",
+        "Service processes that share the listeners, one for each core. Any of them answers `/metrics` and "
+        "`/readyz` for all.",
         SERVING,
     )
     allowed_origins: Origins = setting(

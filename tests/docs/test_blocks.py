@@ -1,18 +1,16 @@
 """What the pages show in other languages than the shell's can be read as what it claims to be."""
 
 import json
-import shutil
-import subprocess
 import tomllib
 
+import asyncpg
 import pytest
 import yaml
 
 from service.settings.clients import ClientDefaults, read_clients
 from service.settings.grammar import parse_rate
-from tests.docs.blocks import ROOT, blocks_of, files_of, pages
+from tests.docs.blocks import blocks_of, files_of, pages
 from tests.docs.fronts import PAGE as SIDECAR
-from tests.support.needs import need
 
 READ_AS = {"json": json.loads, "toml": tomllib.loads, "yaml": lambda text: list(yaml.safe_load_all(text))}
 RUN_BY_TESTS = {"sh", "nginx", "sql"}
@@ -30,8 +28,20 @@ def test_each_block_is_in_a_language_that_is_looked_after(block):
     assert block.language in RUN_BY_TESTS | SHOWN | set(READ_AS)
 
 
+STATEMENTS = [block for block in SHOWN_BLOCKS if block.language == "sql" and block.mark is None]
+
+
+@pytest.mark.parametrize("block", STATEMENTS, ids=str)
+async def test_statements_are_understood_by_postgresql_on_this_releases_schema(block, database_url):
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(block.text)
+    finally:
+        await connection.close()
+
+
 def test_every_script_of_the_sidecar_page_is_a_file_of_an_app_that_is_run():
-    scripts = [block for block in blocks_of(SIDECAR, "js", "jsx", "ts")]
+    scripts = blocks_of(SIDECAR, "js", "jsx", "ts")
     assert {block.text for block in scripts} <= set(files_of(SIDECAR).values())
 
 

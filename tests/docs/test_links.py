@@ -19,7 +19,7 @@ def prose(page):
 
 @cache
 def anchors(page):
-    """Return what a page's headings are called in links, as GitHub and GitLab name them, and its own anchors."""
+    """Return what a page's headings are called in links, as code hosts name them, and its own anchors."""
     text = prose(page)
     found, seen = set(NAMED.findall(text)), {}
     for heading in HEADING.findall(text):

@@ -21,7 +21,10 @@ CLIENT = SandboxClient("docs-client", "docs-secret")
 YOURS = "your own values"
 MARKS = {
     "needs a cluster",
+    "needs a collector",
     "needs a container engine",
+    "needs Helm",
+    "needs psql and an administrator",
     "needs root",
     "needs the default ports",
     "needs the real Cal.com",
@@ -29,8 +32,11 @@ MARKS = {
 }
 """Why a block is not run here. A reader's own values are set to those of this test's world instead."""
 
-RUN = ("docs/sidecar.md",)
-"""Pages whose blocks are run; on every other page each block has a mark."""
+RUN_BY = re.compile(r"run by (tests/[\w/]+\.py)")
+"""A block may be run by a test of its own, which then names the page."""
+
+RUN = {"docs/sidecar.md": True, "docs/upgrade.md": False}
+"""Pages whose blocks are run here, and whether the page itself says how to install the program."""
 
 BLOCK_TAKES_S = 300
 LEFT_OUT = shutil.ignore_patterns(
@@ -39,16 +45,19 @@ LEFT_OUT = shutil.ignore_patterns(
 ASSIGNED = re.compile(r"^(\w+)=| (\w+)=(?=\S)", re.MULTILINE)
 
 
-def is_run(block):
-    return block.page in RUN and block.mark is None
+def accounted_for(block):
+    """Whether a block is run here, or by another test, or says what it needs."""
+    elsewhere = RUN_BY.fullmatch(block.mark or "")
+    if elsewhere:
+        test = ROOT / elsewhere[1]
+        return test.exists() and Path(block.page).name in test.read_text()
+    return block.mark in MARKS or (block.mark is None and block.page in RUN)
 
 
 @pytest.mark.parametrize("page", pages())
 def test_every_command_is_run_or_says_what_it_needs(page):
-    unmarked = [
-        str(block) for block in blocks_of(page, "sh") if not is_run(block) and block.mark not in MARKS
-    ]
-    assert unmarked == [], f"run them in {__name__}, or put one of {sorted(MARKS)} before them in a comment"
+    left = [str(block) for block in blocks_of(page, "sh") if not accounted_for(block)]
+    assert left == [], f"run them in {__name__}, or put one of {sorted(MARKS)} before them in a comment"
 
 
 @pytest.mark.asyncio(loop_scope="session")
@@ -58,7 +67,7 @@ async def test_the_commands_of_a_page_do_what_it_says(page, tmp_path, empty_data
     folder = tmp_path / "checkout"
     shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
     async with values_of_a_world(empty_database_url, valkey.url) as values:
-        with shell(folder, environment(tmp_path)) as running:
+        with shell(folder, environment(tmp_path, values, installs=RUN[page])) as running:
             for block, printed in with_what_it_prints(page):
                 commands = replaced(block.text, values) if block.mark == YOURS else block.text
                 output = await asyncio.to_thread(running.run, commands, BLOCK_TAKES_S)
@@ -84,15 +93,20 @@ async def values_of_a_world(database_url, redis_url):
         }
 
 
-def environment(folder):
-    """Return what a reader's shell has: a path that leads to this Python, and how packages are fetched."""
+def environment(folder, values, *, installs):
+    """Return what a reader's shell has: this Python, and how packages are fetched.
+
+    Where the page does not say how to install the program: the program, and where its data is.
+    """
     programs = folder / "bin"
     programs.mkdir()
     (programs / "python3").symlink_to(Path(sys.executable).resolve())
-    fetching = {
-        name: os.environ[name] for name in os.environ if re.match(r"(?i)pip_|ssl_|https?_proxy", name)
-    }
-    return {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/"), **fetching}
+    variables = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": os.environ.get("HOME", "/")}
+    if not installs:
+        (programs / "token-broker").symlink_to(Path(sys.executable).parent / "token-broker")
+        variables["TOKEN_BROKER_DATABASE_URL"] = values["database"]
+    fetching = re.compile(r"(?i)pip_|ssl_|https?_proxy")
+    return variables | {name: os.environ[name] for name in os.environ if fetching.match(name)}
 
 
 def replaced(text, values):

@@ -1,4 +1,4 @@
-"""The systemd units of deploy/systemd hold together: systemd says so, and so do the settings they start with."""
+"""The units of deploy/systemd hold together: systemd says so, and so do the settings they start with."""
 
 import os
 import shutil
