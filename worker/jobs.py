@@ -49,6 +49,7 @@ class Jobs:
                     due=gauges.due,
                     overdue_s=gauges.overdue_s,
                     expired_claims=gauges.expired_claims,
+                    bricked=gauges.bricked,
                 )
         except BrokerError as error:
             self._observer.note("worker.upkeep_failed", reason=error.code)

@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-from service.broker.model import GrantState
+from service.broker.model import GrantState, Trigger
 from service.metrics.shared import render_shared
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
@@ -85,6 +85,9 @@ class Metrics:
             "recoveries", "Pairs had back without their refresh token.", "client", "kind"
         )
         self.token_reuse = self._counter("token_reuse", "Tokens presented that should not be.", "kind")
+        self.unreadable = self._counter(
+            "unreadable", "Grants found due whose tokens no key here can open.", "client"
+        )
         self._register_gauges()
 
     def _register_gauges(self) -> None:
@@ -97,6 +100,12 @@ class Metrics:
         )
         self.expired_claims = self._gauge(
             "expired_claims", "Claims past their deadline.", "mostrecent", "client"
+        )
+        self.bricked_users = self._gauge(
+            "bricked_users",
+            "Users without a live token for over two minutes, in spite of trying.",
+            "livemostrecent",
+            "client",
         )
         self.rate_budget_remaining = self._gauge(
             "rate_budget_remaining", "Upstream calls that may be made now.", "mostrecent", "client"
@@ -116,9 +125,18 @@ class Metrics:
         return self._gauge("last_sweep_timestamp_seconds", "When the worker last swept.", "livemax")
 
     def expect(self, clients: Sequence[str]) -> None:
-        """Show what is 0 until something happens, for every client there is."""
+        """Show what is 0 until something happens, for every client there is.
+
+        A counter that begins at 1 has not risen for Prometheus: of what is rare, the first would be missed.
+        """
+        self.token_reuse.of("revoked")
         for client in clients:
             self.circuit_open.of(client).set(0)
+            self.unreadable.of(client)
+            for kind in ("force", "recover"):
+                self.recoveries.of(client, kind)
+            for trigger in Trigger:
+                self.refreshes.of(client, trigger, "rotated")
 
     def _counter(self, name: str, words: str, *labels: str) -> Series[Counter]:
         return Series(Counter(f"token_broker_{name}", words, labels, registry=self.registry))

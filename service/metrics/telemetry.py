@@ -147,6 +147,10 @@ def _reuse(state: _State, _: str, facts: Facts) -> None:
     state.metrics.token_reuse.of(facts["kind"]).inc()
 
 
+def _unreadable(state: _State, client: str, _: Facts) -> None:
+    state.metrics.unreadable.of(client).inc()
+
+
 def _budget(state: _State, client: str, facts: Facts) -> None:
     state.metrics.rate_budget_remaining.of(client).set(facts["value"])
 
@@ -175,6 +179,7 @@ def _gauges(state: _State, client: str, facts: Facts) -> None:
     state.metrics.due.of(client).set(facts["due"])
     state.metrics.overdue_seconds.of(client).set(facts["overdue_s"])
     state.metrics.expired_claims.of(client).set(facts["expired_claims"])
+    state.metrics.bricked_users.of(client).set(facts["bricked"])
 
 
 def _request(state: _State, _: str, facts: Facts) -> None:
@@ -234,6 +239,7 @@ RULES: dict[str, Rule] = {
     "grant.refused": Rule(INFO),
     "grant.distrusted": Rule(WARNING),
     "grant.trusted": Rule(INFO),
+    "grant.unreadable": Rule(ERROR, _unreadable),
     "circuit.opened": Rule(ERROR, _opened),
     "circuit.closed": Rule(INFO, _closed),
     "answer": Rule(NEVER, _answer),

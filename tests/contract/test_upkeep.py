@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from service.broker.model import ClaimKind, UserKey
-from service.broker.ports import Gauges
-from tests.support.builders import DAY, HOUR, MINUTE, NOON, SECOND, TICK, a_settlement
+from service.broker.ports import Aftermath, Gauges
+from tests.support.builders import DAY, HOUR, MINUTE, NOON, SECOND, TICK, a_pair, a_settlement
 from tests.support.cached import ANNA, BERT
 from tests.support.stored import DEADLINE, fingerprint_of, open_stores
 
@@ -180,7 +180,7 @@ async def gauges(stores, now=NOON, client="first-client"):
 
 async def test_a_client_without_users_has_gauges_of_nought(stores):
     await stores.link(due_at=NOON)
-    assert await gauges(stores, client="second-client") == Gauges({}, 0, 0.0, 0)
+    assert await gauges(stores, client="second-client") == Gauges({}, 0, 0.0, 0, 0)
 
 
 async def test_grants_are_counted_by_their_state(stores):
@@ -188,7 +188,7 @@ async def test_grants_are_counted_by_their_state(stores):
         key = UserKey("first-client", f"user-{number}")
         await stores.link(key, key.user_id, due_at=NOON)
         await stores.set(key, state=state)
-    assert await gauges(stores) == Gauges({"LIVE": 2, "DEAD": 1, "PAUSED": 1}, 2, 0.0, 0)
+    assert await gauges(stores) == Gauges({"LIVE": 2, "DEAD": 1, "PAUSED": 1}, 2, 0.0, 0, 0)
 
 
 async def test_a_count_may_take_longer_than_the_server_allows_a_callers_statement(database_url):
@@ -206,7 +206,7 @@ async def test_what_is_overdue_longest_is_told_in_seconds(stores):
     await stores.link(BERT, "second", due_at=NOON + MINUTE)
     assert (await gauges(stores, NOON + 90 * SECOND)).overdue_s == 90.0
     assert (await gauges(stores, NOON + 30 * SECOND)).due == 1
-    assert await gauges(stores, NOON - TICK) == Gauges({"LIVE": 2}, 0, 0.0, 0)
+    assert await gauges(stores, NOON - TICK) == Gauges({"LIVE": 2}, 0, 0.0, 0, 0)
 
 
 async def test_claims_that_were_left_are_counted_apart(stores):
@@ -216,3 +216,57 @@ async def test_claims_that_were_left_are_counted_apart(stores):
     assert (standing.due, standing.expired_claims) == (0, 0)
     left = await gauges(stores, await stores.grants.now() + 2 * DEADLINE)
     assert (left.due, left.expired_claims) == (0, 1)
+
+
+async def failing(stores, **changes):
+    """A user of a pair that ended long ago, whom upstream would not give another just now."""
+    claimed = await stores.claimed(**changes)
+    await fail(stores, claimed)
+    return claimed
+
+
+async def fail(stores, claimed, event="refresh.unavailable"):
+    aftermath = Aftermath(failed="status_503", retry_at=NOON, due_at=NOON, event=event)
+    await stores.claims.end_claim(claimed.claim, aftermath)
+
+
+async def bricked(stores, since_failing):
+    return (await gauges(stores, await stores.grants.now() + since_failing)).bricked
+
+
+@pytest.mark.parametrize("event", ["refresh.unavailable", "refresh.unknown"])
+async def test_who_has_had_no_live_token_for_two_minutes_of_trying_is_bricked(stores, event):
+    await fail(stores, await stores.claimed(), event)
+    assert await bricked(stores, MINUTE) == 0
+    assert await bricked(stores, 2 * MINUTE + SECOND) == 1
+
+
+async def test_nobody_lacks_the_pair_that_ended_while_nobody_asked(stores):
+    await stores.link()
+    await stores.claimed(BERT, name="second")
+    assert await bricked(stores, HOUR) == 0
+
+
+async def test_who_still_has_a_live_token_is_not_bricked_unless_upstream_refused_it(stores):
+    await failing(stores, pair=a_pair(issued_at=await stores.grants.now(), lifetime=DAY))
+    assert await bricked(stores, HOUR) == 0
+    await stores.set(refused=True)
+    assert await bricked(stores, HOUR) == 1
+
+
+async def test_who_has_a_new_pair_since_is_not_bricked_by_the_failures_before_it(stores):
+    claimed = await failing(stores)
+    again = await stores.claims.claim(ANNA, claimed.generation, "this-process")
+    settled = await stores.claims.settle(a_settlement(again.claim))
+    assert await bricked(stores, HOUR) == 0
+    await stores.set(retry_at=NOON)
+    assert await bricked(stores, HOUR) == 0
+    await fail(stores, await stores.claims.claim(ANNA, settled.generation, "this-process"))
+    assert await bricked(stores, HOUR) == 1
+
+
+@pytest.mark.parametrize("state", ["DEAD", "PAUSED"])
+async def test_who_is_not_live_is_counted_by_the_state_and_is_not_bricked(stores, state):
+    await failing(stores)
+    await stores.set(state=state)
+    assert await bricked(stores, HOUR) == 0

@@ -25,6 +25,8 @@ DOCUMENTED = {
     "due": {"client"},
     "overdue_seconds": {"client"},
     "expired_claims": {"client"},
+    "bricked_users": {"client"},
+    "unreadable_total": {"client"},
     "recoveries_total": {"client", "kind"},
     "rate_budget_remaining": {"client"},
     "circuit_open": {"client"},
@@ -33,7 +35,7 @@ DOCUMENTED = {
     "degraded": {"dependency"},
 }
 ROTATED = {"trigger": Trigger.AHEAD, "generation": 3, "lead_s": 500.0}
-GAUGES = {"users": {"LIVE": 2}, "due": 4, "overdue_s": 1.5, "expired_claims": 1}
+GAUGES = {"users": {"LIVE": 2}, "due": 4, "overdue_s": 1.5, "expired_claims": 1, "bricked": 2}
 CALL = {"client": "acme", "call": "refresh", "outcome": "rotated", "seconds": 0.2}
 REQUEST = {"route": "refresh", "status": 200, "seconds": 0.01, "request_id": "r-1"}
 
@@ -50,6 +52,7 @@ EVENTS = [
     ("circuit.opened", None, {"client": "acme", "reason": "client_fault"}),
     ("answer", USER, {"source": "near"}),
     ("token.reuse", USER, {"kind": "revoked"}),
+    ("grant.unreadable", USER, {"generation": 3}),
     ("budget.remaining", None, {"client": "acme", "value": 449}),
     ("upstream.call", None, CALL),
     ("worker.sweep", None, {"client": "acme", "claimed": 2, "parked": 0, "seconds": 0.1}),
@@ -139,6 +142,8 @@ def test_every_end_of_a_refresh_is_counted_by_its_outcome(telemetry, event, outc
         ("gauges", None, {"client": "a", **GAUGES}, "due", {("a",): 4}),
         ("gauges", None, {"client": "a", **GAUGES}, "overdue_seconds", {("a",): 1.5}),
         ("gauges", None, {"client": "a", **GAUGES}, "expired_claims", {("a",): 1}),
+        ("gauges", None, {"client": "a", **GAUGES}, "bricked_users", {("a",): 2}),
+        ("grant.unreadable", USER, {"generation": 3}, "unreadable_total", {("acme",): 1}),
     ],
 )
 def test_an_event_moves_its_figure(telemetry, event, key, facts, name, moved):
@@ -248,14 +253,11 @@ def test_an_answer_that_is_our_fault_is_a_warning(telemetry, written):
 
 def test_an_event_nobody_listed_is_told(telemetry, written):
     telemetry.note("something.new", USER, reason="why")
-    assert (written.line["event"], written.line["reason"], written.line["level"]) == (
-        "something.new",
-        "why",
-        "info",
-    )
+    told = [written.line[name] for name in ("event", "reason", "level")]
+    assert told == ["something.new", "why", "info"]
 
 
-NEED_NO_FACT = {"refresh.joined", "circuit.opened", "worker.sweep"}
+NEED_NO_FACT = {"refresh.joined", "grant.unreadable", "circuit.opened", "worker.sweep"}
 
 
 @pytest.mark.parametrize("event", sorted({event for event, *_ in EVENTS} - NEED_NO_FACT))

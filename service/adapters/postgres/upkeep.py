@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _DAYS_AHEAD = 9
 _BATCH = 5_000
 _COUNT_WITHIN_S = 60
+_BRICKED_AFTER = timedelta(minutes=2)
 _UPKEEP = 0x7462_7570  # "tbup"
 
 _PARTITIONS = """
@@ -26,7 +27,18 @@ _PARTITIONS = """
 _MAKE_DAY = "SELECT lineage_make_day($1)"
 _DROP_DAY = "SELECT lineage_drop_day($1)"
 
-_STATES = "SELECT state, count(*) AS n FROM grants WHERE client = $1 GROUP BY state"
+# Bricked: the pair is dead and the tries to replace it have been failing for over two minutes. An idle user's
+# pair ends as well: until somebody has asked in vain, nobody lacks it.
+_STATES = """
+    SELECT g.state, count(*) AS n, count(*) FILTER (
+        WHERE g.state = 'LIVE' AND g.retry_at IS NOT NULL
+          AND (g.expires_at <= $2 OR g.refused OR g.force_pending)
+          AND EXISTS (SELECT FROM events e
+            WHERE e.client = g.client AND e.user_id = g.user_id AND e.generation = g.generation
+              AND e.event IN ('refresh.unavailable', 'refresh.unknown') AND e.at <= $2)
+    ) AS bricked
+    FROM grants g WHERE g.client = $1 GROUP BY g.state
+"""
 
 _DUE = """
     SELECT count(*) FILTER (WHERE claim_owner IS NULL) AS due,
@@ -47,11 +59,12 @@ class PostgresUpkeep:
         async with self._database.connection() as connection, connection.transaction():
             # A count of the whole table may take longer than a caller's statement, here and in the server.
             await connection.execute(f"SET LOCAL statement_timeout = '{_COUNT_WITHIN_S}s'")
-            states = await connection.fetch(_STATES, client, timeout=_COUNT_WITHIN_S)
+            states = await connection.fetch(_STATES, client, now - _BRICKED_AFTER, timeout=_COUNT_WITHIN_S)
             due = await connection.fetchrow(_DUE, client, now)
         counts = {row["state"]: row["n"] for row in states}
         assert due is not None  # noqa: S101 - an aggregate always has a row
-        return Gauges(counts, due["due"], max(0.0, due["overdue_s"]), due["expired_claims"])
+        bricked = sum(row["bricked"] for row in states)
+        return Gauges(counts, due["due"], max(0.0, due["overdue_s"]), due["expired_claims"], bricked)
 
     async def prepare_partitions(self, now: datetime) -> int:
         """Make the lineage's partitions for the days to come; returns how many were made."""

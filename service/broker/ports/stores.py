@@ -224,12 +224,16 @@ class UserStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """How a client's grants stand: by state, how many are due, the longest overdue (seconds)."""
+    """How a client's grants stand: by state, how many are due, the longest overdue (seconds).
+
+    `bricked`: users who have had no live token for over two minutes in spite of trying.
+    """
 
     users: dict[str, int]
     due: int
     overdue_s: float
     expired_claims: int
+    bricked: int
 
 
 class Upkeep(Protocol):
