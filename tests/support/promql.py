@@ -10,6 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from service.metrics import Metrics
+from service.metrics.figures import Series
+
 FILES = Path(__file__).parents[2] / "helm" / "files"
 RULES = FILES / "rules.yaml"
 DASHBOARD = FILES / "dashboard.json"
@@ -71,3 +74,11 @@ def grouped_by(expr):
     """Return every label that an expression groups or joins by."""
     named = (name.strip() for group in _GROUPING.findall(expr) for name in group.split(","))
     return {name for name in named if name}
+
+
+def registered():
+    """Every metric of ours as it is scraped, with its labels."""
+    metrics = Metrics()
+    series = [*vars(metrics).values(), metrics.last_sweep_timestamp_seconds]
+    found = (one._metric for one in series if isinstance(one, Series))
+    return {f"{one._name}{'_total' * (one._type == 'counter')}": set(one._labelnames) for one in found}
