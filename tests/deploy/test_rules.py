@@ -96,7 +96,7 @@ TROUBLES = [
     Trouble("TokenBrokerTokenReuse", {"token_reuse_total": "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerCircuitOpen", {f"circuit_open{{{WORKER}": "1x{n}"}, quiet=0, firing=2),
     Trouble("TokenBrokerUpstreamFailing", {UNAVAILABLE: "30+30x{n}"}, quiet=4, firing=9),
-    Trouble("TokenBrokerForcedShare", {'kind="force"': "1+1x{n}"}, quiet=2, firing=20),
+    Trouble("TokenBrokerForcedShare", {'kind="force"': "20+1x{n}"}, quiet=0, firing=2),
     Trouble("TokenBrokerCallsPerPair", {UNAVAILABLE: "8+8x{n}"}, quiet=19, firing=60),
     Trouble("TokenBrokerRateBudgetExhausted", {f"budget_remaining{{{WORKER}": "0x{n}"}, quiet=4, firing=6),
     Trouble("TokenBrokerSweepSilent", {"last_sweep": "7140x{n}"}, quiet=1, firing=4),
@@ -118,12 +118,20 @@ TROUBLES = [
         ends=(*OF_SERVICE, *OF_WORKER),
     ),
 ]
+# Nearly nobody is there: a pair every ten minutes.
+IDLE = {
+    'trigger="ahead"': "3600x{n}",
+    'trigger="request"': "1200+0.1x{n}",
+    'call="refresh",outcome="rotated"': "4800+0.1x{n}",
+}
 # What looks like trouble and is none.
 HARMLESS = {
     "it is late but catches up": {"overdue_seconds": "4000-20x{n}"},
     "two of a thousand were had by force": {'kind="force"': "2x{n}"},
     "many were had by force among very many": {'kind="force"': "0+1x{n}", "ahead": "3600+1000x{n}"},
-    "few calls fail": {UNAVAILABLE: "1+1x{n}"},
+    "two of few were had by force": {'kind="force"': "2x{n}", **IDLE},
+    "a few of few calls fail": {UNAVAILABLE: "0+0.1x{n}", **IDLE},
+    "few of many calls fail": {UNAVAILABLE: "1+1x{n}"},
     "few requests fail": {f'{PAGES},status="503"': "4+4x{n}"},
     "dead users are deleted": {'state="DEAD"': "1x{n}"},
 }

@@ -41,6 +41,7 @@ class Stack:
     internal_url: str
     observe_url: str
     http: aiohttp.ClientSession
+    variables: dict
 
     @property
     def sandbox(self):
@@ -99,7 +100,7 @@ async def running_stack(database_url, redis_url, sandbox_config, *, origins=(), 
         await worker.said("worker.started")
         urls = [f"http://{where[name]}" for name in ("public", "internal", "observe")]
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Stack(upstream, service, worker, *urls, http)
+        yield Stack(upstream, service, worker, *urls, http, variables)
 
 
 def _clients_file(folder, sandbox_config):
