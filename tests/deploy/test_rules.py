@@ -103,6 +103,13 @@ TROUBLES = [
     Trouble("TokenBrokerSweepSilent", {}, quiet=0, firing=1, ends=OF_WORKER),
     Trouble("TokenBrokerOverdue", {"overdue_seconds": "60+60x{n}"}, quiet=14, firing=18),
     Trouble("TokenBrokerExpiredClaims", {"expired_claims": "1x{n}"}, quiet=9, firing=11),
+    # While a circuit is open nobody looks at the budget: what it shows is from before.
+    Trouble(
+        "TokenBrokerCircuitOpen",
+        {f"circuit_open{{{WORKER}": "1x{n}", f"budget_remaining{{{WORKER}": "0x{n}"},
+        quiet=0,
+        firing=9,
+    ),
     Trouble(
         "TokenBrokerPostgresDown", {f'degraded{{{SERVICE},dependency="postgres"': "1x{n}"}, quiet=0, firing=2
     ),

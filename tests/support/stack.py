@@ -94,6 +94,13 @@ async def running_stack(database_url, redis_url, sandbox_config, *, origins=(), 
             ALLOWED_ORIGINS=",".join(origins) or None,
             **SCALED | settings,
         )
+        yield await stack.enter_async_context(running_broker(upstream, variables))
+
+
+@asynccontextmanager
+async def running_broker(upstream, variables):
+    """Run service and worker with these variables against a sandbox that runs already; gives a Stack."""
+    async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(token_broker("serve", variables))
         worker = await stack.enter_async_context(token_broker("work", variables))
         where = await service.said("service.started")
