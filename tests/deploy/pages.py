@@ -9,7 +9,7 @@ from sandbox.embedded.programs import find_postgres
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
-TAKES_S = 60
+TAKES_S = 120
 
 
 def section(title):

@@ -8,7 +8,7 @@ import pytest
 import redis.asyncio as redis
 
 from sandbox.calcom import SandboxClient, SandboxConfig, serve
-from tests.deploy.pages import commands, section, shell
+from tests.deploy.pages import ROOT, commands, section, shell
 from tests.support.environment import environment
 from tests.support.stack import SCALED, running_broker
 from tests.support.waiting import eventually
@@ -160,3 +160,24 @@ async def test_what_the_backup_knows_nothing_of_comes_back_through_the_app(disas
         assert problem["code"] == "exists_upstream"
         await stack.call("PUT", "/v1/users/late/tokens", CLIENT, json=recover)
         assert disaster.sandbox.is_live((await stack.token(CLIENT, "late"))["accessToken"])
+
+
+ROLES = """
+restored="${database%/*}/roles_restored" as_migrator=postgresql://token_broker_migrator:m@${database#*@}
+psql -q "$database" -f "$roles" -c "ALTER ROLE token_broker_migrator PASSWORD 'm'" \\
+    -c "ALTER ROLE token_broker PASSWORD 't'"
+TOKEN_BROKER_DATABASE_URL="$as_migrator" token-broker migrate
+pg_dump --format=custom --file=roles.dump "$as_migrator"
+createdb --maintenance-db="$database" roles_restored
+psql -q "$restored" -f "$roles"
+pg_restore --no-owner --exit-on-error --dbname="${as_migrator%/*}/roles_restored" roles.dump
+psql -tA "postgresql://token_broker:t@${restored#*@}" \\
+    -c "SELECT count(*) FROM grants" -c "SELECT lineage_make_day('2099-01-01')"
+"""
+
+
+def test_restored_by_the_role_that_migrates_it_serves_the_role_that_owns_nothing(own_servers, tmp_path):
+    database = own_servers.postgres.url.rsplit("/", 1)[0] + "/roles"
+    make = f'createdb --maintenance-db="{own_servers.postgres.url}" roles\n'
+    said = shell(make + ROLES, tmp_path, database=database, roles=str(ROOT / "sql" / "roles" / "roles.sql"))
+    assert said.splitlines()[-2:] == ["0", "t"]
