@@ -1,6 +1,7 @@
 """Every alert fires when its trouble lasts, not before, and no other does: judged by promtool.
 
-Each trouble begins at minute 120 of a world in which all is well.
+Each trouble begins at minute 120 of a world in which all is well, and beside another installation that is and
+stays well: it must not hide the trouble, nor be accused of it.
 """
 
 import subprocess
@@ -76,6 +77,17 @@ class Trouble:
             then = "stale" if name in self.ends else after.get(name, "").format(n=MINUTES - BEGINS)
             whole = values.format(n=BEGINS - 1 if then else MINUTES) or f"_x{BEGINS}"
             yield {"series": name, "values": f"{whole} {then}"}
+        yield from [] if self.nothing_left else elsewhere()
+
+    @property
+    def nothing_left(self):
+        """Whether nothing of the broker is seen any more; then no label says which installation it was."""
+        return len(self.ends) == len(WELL)
+
+
+def elsewhere():
+    """The same of another installation, in which all is well."""
+    return [{**one, "series": one["series"].replace('="prod"', '="dev"')} for one in well()]
 
 
 def _named(part):
@@ -159,10 +171,10 @@ def run(folder, *tests):
     return promtool("test", "rules", file)
 
 
-def firing(minute, *expected):
-    """The alerts that are firing at a minute are these, and no other."""
-    samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in expected]
-    expr = 'group by (alertname) (ALERTS{alertstate="firing"})'
+def firing(minute, *expected, where=',namespace="prod"'):
+    """The alerts that are firing at a minute are these, about this installation, and no other."""
+    samples = [{"labels": f'{{alertname="{name}"{where}}}', "value": 1} for name in expected]
+    expr = 'group by (alertname, namespace) (ALERTS{alertstate="firing"})'
     return {"expr": expr, "eval_time": f"{minute}m", "exp_samples": samples}
 
 
@@ -197,7 +209,8 @@ def test_while_all_is_well_nothing_fires(tmp_path):
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.alert)
 def test_an_alert_fires_when_its_trouble_lasts_and_not_before(tmp_path, trouble):
     still_quiet = quiet(BEGINS + trouble.quiet, trouble.alert)
-    fires = firing(BEGINS + trouble.firing, trouble.alert, *trouble.besides)
+    where = {"where": ""} if trouble.nothing_left else {}
+    fires = firing(BEGINS + trouble.firing, trouble.alert, *trouble.besides, **where)
     assert run(tmp_path, world(trouble.series(), still_quiet, fires)) == ""
 
 
