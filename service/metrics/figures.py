@@ -104,7 +104,7 @@ class Metrics:
         self.bricked_users = self._gauge(
             "bricked_users",
             "Users without a live token for over two minutes, in spite of trying.",
-            "livemostrecent",
+            "mostrecent",
             "client",
         )
         self.rate_budget_remaining = self._gauge(

@@ -1,4 +1,4 @@
-"""The commands of the operations page, run in order against a running broker as its operators would."""
+"""The commands of docs/operations.md, run in order against a running broker as its operators would."""
 
 import asyncio
 import re

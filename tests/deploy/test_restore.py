@@ -1,4 +1,4 @@
-"""A database restored from a backup of hours ago, by the page's own commands: what it costs each user."""
+"""A database restored from a backup of hours ago, as docs/operations.md says: what it costs each user."""
 
 import asyncio
 from dataclasses import dataclass
