@@ -30,13 +30,15 @@ RUN rm -rf app/bin \
         -o -name direct_url.json \) -delete
 # The tree is read-only where it runs, so the bytecode is made here; it is never compared with a clock or a source again.
 RUN python3 -m compileall -q -f --invalidation-mode unchecked-hash app \
-    && chmod -R u=rwX,go=rX app
+    && chmod -R u=rwX,go=rX app \
+    && mkdir data
 
 # `docker build --target demo`: the same program with a Cal.com of its own and a page to watch. Never part of the product.
 FROM ${BUILD_BASE} AS demo
 ENV PYTHONPATH=/opt/token-broker PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
 COPY --from=build /build/app /opt/token-broker
 COPY sandbox /opt/token-broker/sandbox
+COPY --from=build --chown=65532:65532 /build/data /data
 WORKDIR /
 USER 65532:65532
 EXPOSE 8000

@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke chaos lint format docs lock clean
+.PHONY: help run test smoke chaos lint format docs lock secrets clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
@@ -16,6 +16,7 @@ help:
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
 	@echo 'make docs   make the configuration page again from the settings'
 	@echo 'make lock   resolve the dependencies again (needs uv)'
+	@echo 'make secrets  draw the secrets of docker-compose.yml into ./secrets, those that are not there yet'
 	@echo 'make clean  remove the environment and everything that was built'
 
 $(READY): pyproject.toml requirements.lock
@@ -72,6 +73,9 @@ lock:
 		uv pip install --quiet --dry-run --target build/lock $(IMAGE_PYTHON) --python-platform $$platform-manylinux_2_28 \
 			--require-hashes -r requirements-run.lock -r requirements-build.lock || exit 1; \
 	done
+
+secrets:
+	@sh deploy/secrets.sh
 
 clean:
 	rm -rf .venv .tools build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist \

@@ -1,0 +1,67 @@
+#!/bin/sh
+# Draws every secret that docker-compose.yml wants, once: a file that is there is never touched, because the two key
+# files open every stored token. `make secrets`, or: sh deploy/secrets.sh [folder]. For the demo, whose client is made
+# up as well: sh deploy/secrets.sh --demo.
+#
+# Who may read them: Compose mounts each file as it is, owner and mode included, and the program inside is another user
+# (65532) than you. So the folder is closed to everybody but you, and the files in it are readable: nobody on this
+# machine gets past the folder, while a container gets exactly the files that its service names.
+set -eu
+
+demo=''
+if [ "${1:-}" = --demo ]; then
+    demo=yes
+    shift
+fi
+folder=${1:-secrets${demo:+/demo}}
+
+sha256() {
+    if command -v sha256sum >/dev/null 2>&1; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1
+}
+random_hex() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+random_key() { printf '%s:%s' "$(date +%Y%m%d)" "$(head -c 32 /dev/urandom | base64 | tr -d '\n')"; }
+held() { cat "$folder/$1"; }
+
+# keep NAME VALUE: write a file that is not there yet, whole or not at all.
+keep() {
+    if [ -e "$folder/$1" ]; then return; fi
+    printf '%s\n' "$2" >"$folder/.unfinished"
+    ln "$folder/.unfinished" "$folder/$1"
+    rm "$folder/.unfinished"
+    printf 'made %s/%s\n' "$folder" "$1"
+}
+
+umask 077
+mkdir -p "$folder"
+chmod 700 "$folder"
+rm -f "$folder/.unfinished"
+
+keep postgres_password "$(random_hex)"
+keep migrator_password "$(random_hex)"
+keep broker_password "$(random_hex)"
+keep migrator_database_url "postgresql://broker_migrator:$(held migrator_password)@postgres:5432/broker"
+keep database_url "postgresql://broker:$(held broker_password)@postgres:5432/broker"
+
+keep valkey_password "$(random_hex)"
+keep redis_url "redis://broker:$(held valkey_password)@valkey:6379/0"
+# Commands that no broker needs and an intruder would like (FLUSHALL, KEYS, CONFIG, MONITOR, ...) are refused.
+keep valkey_acl "user default off
+user broker on #$(held valkey_password | tr -d '\n' | sha256) ~* &* +@all -@admin -@dangerous +info"
+
+keep encryption_keys "$(random_key)"
+keep fingerprint_keys "$(random_key)"
+
+# Your app's key, and what the broker holds of it.
+keep app_key "$(random_hex)"
+keep api_keys "app:$(held app_key | tr -d '\n' | sha256)"
+
+if [ -n "$demo" ]; then keep x_cal_secret_key "$(random_hex)"; fi
+find "$folder" -maxdepth 1 -type f -exec chmod 644 {} +
+
+if [ ! -s "$folder/x_cal_secret_key" ]; then
+    cat <<TEXT
+One secret is yours to bring: put the secret that Cal.com shows beside your OAuth client's id into
+$folder/x_cal_secret_key, and run this again so that the container can read it.
+TEXT
+fi
+echo "Keep a copy of $folder/encryption_keys and $folder/fingerprint_keys apart from the database's backups: without them nobody can read those."
