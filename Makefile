@@ -66,7 +66,7 @@ IMAGE_PYTHON := --python-version 3.11.2 --only-binary :all:
 
 lock:
 	$(LOCK) --universal --python-version 3.11 --all-extras --upgrade -o requirements.lock pyproject.toml
-	$(LOCK) $(IMAGE_PYTHON) --python-platform x86_64-manylinux_2_28 -c requirements.lock \
+	$(LOCK) $(IMAGE_PYTHON) --python-platform x86_64-manylinux_2_28 --extra otel -c requirements.lock \
 		-o requirements-run.lock pyproject.toml
 	echo setuptools | $(LOCK) $(IMAGE_PYTHON) -c requirements.lock -o requirements-build.lock -
 	for platform in x86_64 aarch64; do \

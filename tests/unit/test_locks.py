@@ -14,7 +14,7 @@ PINNED = re.compile(
 )
 # Needed by Python 3.11.2, which the image has, and by nothing later: redis-py says so in a marker.
 OF_OLDER_PYTHONS = {"async-timeout"}
-EXTRAS = {"otel"} & PROJECT["project"]["optional-dependencies"].keys()
+EXTRAS = ("otel",)
 
 
 def lock(name):
