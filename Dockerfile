@@ -55,12 +55,15 @@ LABEL org.opencontainers.image.title="token-broker" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}"
-ENV PYTHONPATH=/opt/token-broker PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 PYTHONFAULTHANDLER=1
+ENV PYTHONPATH=/opt/token-broker PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 PYTHONFAULTHANDLER=1
 COPY --from=build /build/app /opt/token-broker
+# The build ends here when this stage's interpreter cannot load what the other one installed. And the base brings Python's
+# library without bytecode, which every start and every probe would make anew: what is loaded here leaves it behind.
+USER 0:0
+RUN ["python3", "-c", "import aiohttp, service.probe, service.serving, service.wiring, sql.migrate, uvloop, worker.main"]
+ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /
 USER 65532:65532
-# The build ends here when the interpreter of this stage cannot load what the other one installed.
-RUN ["python3", "-c", "import aiohttp, service.probe, service.serving, service.wiring, sql.migrate, worker.main"]
 # Browsers, the app's own services, probes and metrics.
 EXPOSE 8080 8081 9090
 STOPSIGNAL SIGTERM

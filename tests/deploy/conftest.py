@@ -1,4 +1,7 @@
-"""The broker under a real Prometheus, started once for all that is looked at and caused in it."""
+"""Fixtures of the deployment's tests: the broker under a real Prometheus, and the images, each built once."""
+
+import os
+import sys
 
 import pytest
 import pytest_asyncio
@@ -6,9 +9,53 @@ import pytest_asyncio
 from sandbox.dev.ports import HOST, Ports
 from sandbox.embedded import servers
 from tests.conftest import QUICK
+from tests.deploy.building import Builder, StepFailed
+from tests.deploy.containers import open_folder
 from tests.deploy.watched import running_watched, traffic
 from tests.support.databases import Databases
 from tests.support.prometheus import program
+
+_NO_INDEX = "No matching distribution found"
+
+
+def need(*missing):
+    """Skip, and say why, where something is missing; on CI that is a failure."""
+    if missing:
+        refuse = pytest.fail if os.environ.get("CI", "").lower() == "true" else pytest.skip
+        refuse("This test of the deployment did not run. " + " ".join(missing))
+
+
+@pytest.fixture(scope="session")
+def built():
+    """Return an image by its stage's name; each is built once."""
+    if sys.platform != "linux":
+        need("The image is for Linux.")
+    with open_folder("token-broker-image-") as folder:
+        builder = Builder(folder)
+
+        def image(name):
+            try:
+                return builder.image(name)
+            except StepFailed as failed:
+                if _NO_INDEX in str(failed):
+                    need(f"The package index cannot be reached: {failed}")
+                raise
+
+        yield image
+
+
+@pytest.fixture(scope="session")
+def image(built):
+    """The product's image."""
+    return built("product")
+
+
+@pytest.fixture
+def unchanged(image):
+    """Hold that nothing in the image has changed when the test ends."""
+    before = image.digest()
+    yield
+    assert image.digest() == before, "something was written into the image"
 
 
 @pytest.fixture(scope="module")
