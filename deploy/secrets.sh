@@ -39,14 +39,14 @@ rm -f "$folder/.unfinished"
 keep postgres_password "$(random_hex)"
 keep migrator_password "$(random_hex)"
 keep broker_password "$(random_hex)"
-keep migrator_database_url "postgresql://broker_migrator:$(held migrator_password)@postgres:5432/broker"
-keep database_url "postgresql://broker:$(held broker_password)@postgres:5432/broker"
+keep migrator_database_url "postgresql://token_broker_migrator:$(held migrator_password)@postgres:5432/broker"
+keep database_url "postgresql://token_broker:$(held broker_password)@postgres:5432/broker"
 
 keep valkey_password "$(random_hex)"
-keep redis_url "redis://broker:$(held valkey_password)@valkey:6379/0"
+keep redis_url "redis://token_broker:$(held valkey_password)@valkey:6379/0"
 # Commands that no broker needs and an intruder would like (FLUSHALL, KEYS, CONFIG, MONITOR, ...) are refused.
 keep valkey_acl "user default off
-user broker on #$(held valkey_password | tr -d '\n' | sha256) ~* &* +@all -@admin -@dangerous +info"
+user token_broker on #$(held valkey_password | tr -d '\n' | sha256) ~* &* +@all -@admin -@dangerous +info"
 
 keep encryption_keys "$(random_key)"
 keep fingerprint_keys "$(random_key)"
