@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import time
+from contextlib import asynccontextmanager
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,6 +20,7 @@ from service.tracing.spans import Tracing
 from tests.support.collector import collecting
 from tests.support.doors import Notes
 from tests.support.raw_peer import running, send
+from tests.support.written_logs import written_logs
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 NOWHERE = "http://127.0.0.1:9"
@@ -41,6 +43,29 @@ def tracing(seen, notes):
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(seen))
     return Tracing(provider, notes)
+
+
+@pytest.fixture
+def start(notes, monkeypatch):
+    """Starts tracing to an endpoint; ends its thread with the test, which others would stumble over."""
+    processors = []
+
+    def start_one(endpoint, role="serve", **variables):
+        for name, value in {ENDPOINT: endpoint, "OTEL_EXPORTER_OTLP_TIMEOUT": "0.2", **variables}.items():
+            monkeypatch.setenv(name, value)
+        tracing = start_tracing(role, notes)
+        processors.append(processor_of(tracing))
+        return tracing
+
+    yield start_one
+    for processor in processors:
+        processor.shutdown()
+        processor._worker_thread.join(20)
+        assert not processor._worker_thread.is_alive()
+
+
+def processor_of(tracing):
+    return tracing._provider._active_span_processor._span_processors[0]._batch_processor
 
 
 def warned(notes):
@@ -109,11 +134,9 @@ def test_nothing_of_opentelemetry_is_loaded_where_nothing_is_traced():
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=other,team=a"}, "other"),
     ],
 )
-async def test_spans_name_their_service(notes, monkeypatch, variables, name):
+async def test_spans_name_their_service(start, variables, name):
     async with collecting() as collector:
-        for variable, value in {ENDPOINT: collector.url, **variables}.items():
-            monkeypatch.setenv(variable, value)
-        tracing = start_tracing("work", notes)
+        tracing = start(collector.url, "work", OTEL_EXPORTER_OTLP_TIMEOUT="10", **variables)
         await tracing.begin("sweep", "acme").follow(lambda: asyncio.sleep(0))
         await tracing.aclose(5)
         assert (await collector.one("sweep")).service == name
@@ -181,42 +204,55 @@ def test_a_collector_that_is_away_is_noted_once_and_its_return_once(notes):
     assert events == ["tracing.failed", "tracing.recovered", "tracing.failed"]
 
 
-async def test_a_collector_that_never_answers_holds_up_neither_spans_nor_the_end(notes, monkeypatch, caplog):
-    async def hang(peer):
-        await peer.released.wait()
+async def test_a_collector_that_never_answers_costs_no_more_than_a_full_queue(start, notes):
+    async with hanging() as peer:
+        with written_logs() as written:
+            tracing = start(peer.root, OTEL_BSP_MAX_QUEUE_SIZE="600", OTEL_EXPORTER_OTLP_TIMEOUT="3")
+            for _ in range(5000):
+                tracing.begin("refresh", "acme")._span.end()
+            await peer.read.wait()
+        assert len(processor_of(tracing)._queue) <= 600
+        assert 1 <= sum("Queue full" in line.get("message", "") for line in written.lines) <= 3  # one in 20 s
 
-    async with running(hang) as peer:
-        monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{peer.port}")
-        monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "600")
-        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
-        tracing = start_tracing("serve", notes)
-        for _ in range(5000):
-            tracing.begin("refresh", "acme")._span.end()
+
+async def test_a_collector_that_never_answers_holds_up_the_end_for_two_seconds(start, notes):
+    async with hanging() as peer:
+        tracing = start(peer.root, OTEL_BSP_SCHEDULE_DELAY="10", OTEL_EXPORTER_OTLP_TIMEOUT="9")
+        tracing.begin("refresh", "acme")._span.end()
         await peer.read.wait()
-        assert (
-            len(tracing._provider._active_span_processor._span_processors[0]._batch_processor._queue) <= 600
-        )
         started = time.monotonic()
         await tracing.aclose(60)
         assert time.monotonic() - started < 6
-    assert 1 <= sum("Queue full" in record.message for record in caplog.records) <= 3  # one in 20 s
-    assert [facts["reason"] for facts in notes.of("tracing.failed")][-1:] == [
+    assert [facts["reason"] for facts in notes.of("tracing.failed")] == [
         "the collector did not take the last spans in time"
     ]
 
 
-async def test_the_end_takes_no_longer_than_what_is_left_of_the_drain(notes, monkeypatch):
-    monkeypatch.setenv(ENDPOINT, NOWHERE)
-    tracing = start_tracing("serve", notes)
+async def test_the_end_takes_no_longer_than_what_is_left_of_the_drain(start):
+    tracing = start(NOWHERE)
     tracing.begin("refresh", "acme")._span.end()
     started = time.monotonic()
     await tracing.aclose(0)
     assert time.monotonic() - started < 1
 
 
-def test_what_the_exporter_says_itself_is_not_heard_and_the_sdk_only_from_warnings_up(notes, monkeypatch):
-    monkeypatch.setenv(ENDPOINT, NOWHERE)
-    start_tracing("serve", notes)
-    exporter = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
-    assert not exporter.isEnabledFor(logging.ERROR)
-    assert logging.getLogger("opentelemetry.sdk.trace").isEnabledFor(logging.WARNING)
+def test_what_the_exporter_says_itself_is_not_heard_and_the_sdk_only_from_warnings_up(start):
+    with written_logs("debug") as written:
+        start(NOWHERE)
+        logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter").error("batch")
+        logging.getLogger("urllib3.connectionpool").debug("POST")
+        logging.getLogger("opentelemetry.sdk.trace").info("odd")
+        logging.getLogger("opentelemetry.sdk.trace").warning("odd %s", "5ecret")
+    assert written.line["message"] == "odd …"
+
+
+@asynccontextmanager
+async def hanging():
+    """A collector that takes a request and never answers it."""
+
+    async def hang(peer):
+        await peer.released.wait()
+
+    async with running(hang) as peer:
+        peer.root = f"http://127.0.0.1:{peer.port}"
+        yield peer
