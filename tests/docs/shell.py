@@ -30,9 +30,7 @@ class Shell:
         self._number += 1
         script, output, done = (self._folder / f".{self._number}.{kind}" for kind in ("sh", "out", "done"))
         script.write_text(commands)
-        self._process.stdin.write(
-            f". ./{script.name} > ./{output.name} 2>&1\n: > {self._folder}/{done.name}\n"
-        )
+        self._process.stdin.write(f". '{script}' > '{output}' 2>&1\n: > '{done}'\n")
         until = time.monotonic() + within_s
         while not done.exists():
             assert self._process.poll() is None, f"failed:\n{commands}\nand wrote:\n{output.read_text()}"

@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.calcom import SandboxClient, SandboxConfig, serve
 from sandbox.dev.ports import HOST, Ports
-from tests.docs.blocks import ROOT, blocks_of, pages
+from tests.docs.blocks import ROOT, Block, blocks_of, pages
 from tests.docs.shell import shell
 
 CLIENT = SandboxClient("docs-client", "docs-secret")
@@ -58,6 +58,13 @@ def accounted_for(block):
 def test_every_command_is_run_or_says_what_it_needs(page):
     left = [str(block) for block in blocks_of(page, "sh") if not accounted_for(block)]
     assert left == [], f"run them in {__name__}, or put one of {sorted(MARKS)} before them in a comment"
+
+
+@pytest.mark.parametrize(
+    "mark", [None, "needs luck", "run by tests/docs/nowhere.py", "run by tests/conftest.py"]
+)
+def test_a_command_that_nothing_runs_is_found(mark):
+    assert not accounted_for(Block("docs/reliability.md", 1, "sh", "true\n", mark))
 
 
 @pytest.mark.asyncio(loop_scope="session")
