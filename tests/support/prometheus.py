@@ -1,4 +1,4 @@
-"""A Prometheus of a test's own, which scrapes real processes every half second; Debian's package has it.
+"""A Prometheus of a test's own, which scrapes real processes every second; Debian's package has it.
 
 async with prometheus(folder, {"broker": [service_address, worker_address]}) as it:
     await it.query("token_broker_due")
@@ -16,7 +16,7 @@ import yaml
 
 from sandbox.dev.ports import HOST, Ports
 
-SCRAPED_EVERY = "500ms"
+SCRAPED_EVERY = "1s"
 START_WITHIN_S = 60
 END_WITHIN_S = 10
 
