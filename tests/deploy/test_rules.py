@@ -148,7 +148,7 @@ HARMLESS = {
     "it is late but catches up": {"overdue_seconds": "4000-20x{n}"},
     "two of a thousand were had by force": {'kind="force"': "2x{n}"},
     "many were had by force among very many": {'kind="force"': "0+1x{n}", "ahead": "3600+1000x{n}"},
-    "two of few were had by force": {'kind="force"': "2x{n}", **IDLE},
+    "two of few were had by force": {'kind="force"': "0x40 2x{n}", **IDLE},
     "a few of few calls fail": {UNAVAILABLE: "0+0.1x{n}", **IDLE},
     "few of many calls fail": {UNAVAILABLE: "1+1x{n}"},
     "few requests fail": {f'{PAGES},status="503"': "4+4x{n}"},
