@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from service.settings.grammar import parse_duration
 from service.settings.fields import env_name
+from service.settings.grammar import parse_duration
 from service.settings.model import Values
 from tests.chart.found import Rendered, merged, refusal
 from tests.chart.helm import CHART
