@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.chart.campaign import GATES, run_campaign
+from tests.chart.campaign import GATES, check_kube_version, run_campaign
 from tests.chart.compose import COMPOSE_FILE, check_compose
 from tests.chart.helm import CHART, Refused
 from tests.chart.shapes import EVERYTHING, SHAPES, all_shapes
@@ -43,6 +43,7 @@ def check(chart, shapes, compose_file, say):
         raise Refused(f"there is no shape in {shapes}")
     with all_shapes(chart, shapes) as found:
         outcome = run_campaign(found)
+    outcome.findings += check_kube_version(chart)
     tried, wrong = check_values(values, chart)
     composed = check_compose(compose_file)
     for finding in outcome.exempted:

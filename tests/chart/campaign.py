@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import yaml
+
 from tests.chart import hardening, pod_security, rules_manners, rules_network, rules_wiring
 from tests.chart.helm import Refused, lint, template
 from tests.chart.manifests import Unreadable, documents_of, title
@@ -88,20 +90,20 @@ def _unneeded(exemptions, exempted):
 
 def _judge_shape(shape):
     """Return how many documents one shape has, and every finding: for all versions, and under a long name."""
-    count, findings = 0, [*_linted(shape), *_rendered_alike(shape), *_under_a_long_name(shape)]
+    count, text, findings = 0, "", [*_linted(shape), *_under_a_long_name(shape)]
     for version in KUBE_VERSIONS:
         try:
-            documents = documents_of(
-                template(shape.values, kube_version=version, chart=shape.chart, strict=True)
-            )
+            text = template(shape.values, kube_version=version, chart=shape.chart, strict=True)
+            documents = documents_of(text)
         except (Refused, Unreadable) as refused:
             findings.append(_about_all("render", shape, version, str(refused)))
+            text = ""
             continue
         count += len(documents)
         findings += [
             Finding(gate, shape.name, version, problem) for gate, problem in judge(documents, version)
         ]
-    return count, findings
+    return count, findings + list(_rendered_alike(shape, version, text))
 
 
 def _linted(shape):
@@ -111,17 +113,10 @@ def _linted(shape):
         yield _about_all("lint", shape, KUBE_VERSIONS[-1], str(refused))
 
 
-def _rendered_alike(shape):
-    """Render twice: what differs would be changed by an upgrade that changes nothing."""
-    try:
-        texts = {template(shape.values, chart=shape.chart) for _ in range(2)}
-    except Refused:
-        # Reported where it is rendered for its own sake.
-        return
-    if len(texts) > 1:
-        yield _about_all(
-            "render", shape, KUBE_VERSIONS[-1], "the same values were rendered twice, differently"
-        )
+def _rendered_alike(shape, version, text):
+    """Render once more: what differs would be changed by an upgrade that changes nothing."""
+    if text and template(shape.values, kube_version=version, chart=shape.chart) != text:
+        yield _about_all("render", shape, version, "the same values were rendered twice, differently")
 
 
 def _under_a_long_name(shape):
@@ -139,6 +134,17 @@ def _under_a_long_name(shape):
         if gate in ("invalid", "release_rules"):
             said = replace(problem, text=f"{problem.text} (with a long release name)")
             yield Finding(gate, shape.name, version, said)
+
+
+def check_kube_version(chart):
+    """Yield a finding unless the chart admits the oldest version that is looked at, and none before it."""
+    stated = yaml.safe_load((chart / "Chart.yaml").read_text()).get("kubeVersion")
+    wanted = f">={KUBE_VERSIONS[0]}.0-0"
+    if stated != wanted:
+        problem = Problem(
+            "lint", "Chart.yaml", "kubeVersion", f'is "{stated}"; what is rendered here is "{wanted}"'
+        )
+        yield Finding("lint", "(every shape)", KUBE_VERSIONS[0], problem)
 
 
 def _about_all(gate, shape, version, text):

@@ -47,6 +47,7 @@ def small_chart(folder, documents, *, template="", values="replicas: 2\n", stric
     for place in (chart / "templates", shapes):
         place.mkdir(parents=True)
     about = {"apiVersion": "v2", "name": "web", "version": "1.0.0", "icon": "https://example.com/web.svg"}
+    about["kubeVersion"] = f">={KUBE_VERSIONS[0]}.0-0"
     (chart / "Chart.yaml").write_text(yaml.safe_dump(about))
     (chart / "values.yaml").write_text(values)
     if strict:

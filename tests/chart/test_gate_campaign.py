@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.chart.__main__ import main
-from tests.chart.campaign import run_campaign
+from tests.chart.campaign import check_kube_version, run_campaign
 from tests.chart.samples import changed, good, of, pod_of, small_chart
 from tests.chart.shapes import all_shapes
 
@@ -86,6 +86,17 @@ def test_a_value_that_nobody_refuses_is_a_finding(tmp_path, capsys):
     assert figures["wrong_values_tried"] == figures["wrong_values_taken"] == 2
     assert "replicas" in said
     assert "noSuchValue" in said
+
+
+def test_a_chart_that_admits_a_version_nobody_looks_at_is_a_finding(tmp_path):
+    small_chart(tmp_path, [])
+    about = tmp_path / "chart" / "Chart.yaml"
+    about.write_text(about.read_text().replace("1.30", "1.25"))
+
+    assert [str(finding) for finding in check_kube_version(tmp_path / "chart")] == [
+        "(every shape), Kubernetes 1.30: Chart.yaml kubeVersion:"
+        ' is ">=1.25.0-0"; what is rendered here is ">=1.30.0-0" [lint]'
+    ]
 
 
 def test_a_compose_file_that_is_not_there_is_a_finding(tmp_path, capsys):
