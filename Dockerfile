@@ -60,7 +60,7 @@ COPY --from=build /build/app /opt/token-broker
 # The build ends here when this stage's interpreter cannot load what the other one installed. And the base brings Python's
 # library without bytecode, which every start and every probe would make anew: what is loaded here leaves it behind.
 USER 0:0
-RUN ["python3", "-c", "import aiohttp, service.probe, service.serving, service.wiring, sql.migrate, uvloop, worker.main"]
+RUN ["python3", "-c", "import service.probe, service.serving, service.supervisor, service.tracing.export, worker.main, sql.migrate, uvloop"]
 ENV PYTHONDONTWRITEBYTECODE=1
 WORKDIR /
 USER 65532:65532

@@ -83,13 +83,24 @@ def is_healthy(image, told):
     return run_in(image, image.health_check, told).returncode == 0
 
 
-@pytest.mark.parametrize("role", ["serve", "work"])
-async def test_each_role_is_healthy_once_it_runs_and_ends_when_told_to(image, role, settings, unchanged):
+WAYS = {
+    "serve": ("serve", {}),
+    "serve with several processes": ("serve", {"TOKEN_BROKER_WORKERS": "2"}),
+    "serve with traces": ("serve", {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:9"}),
+    "work": ("work", {}),
+}
+
+
+@pytest.mark.parametrize(("role", "more"), WAYS.values(), ids=WAYS)
+async def test_each_role_is_healthy_once_it_runs_and_ends_when_told_to(
+    image, role, more, settings, unchanged
+):
+    told = settings[role] | more
     migrated = run_in(image, image.command("migrate"), settings["migrate"])
     assert (migrated.returncode, migrated.stderr) == (0, "")
-    with running(image, role, settings[role]) as process:
-        await eventually(lambda: asyncio.to_thread(is_healthy, image, settings[role]), 60, 0.3)
+    with running(image, role, told) as process:
+        await eventually(lambda: asyncio.to_thread(is_healthy, image, told), 60, 0.3)
         process.send_signal(signal.SIGTERM)
         said, _ = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0, said
-    assert not is_healthy(image, settings[role])
+    assert not is_healthy(image, told)
