@@ -3,7 +3,8 @@
 #   docker build --build-arg VERSION=0.1.0 --build-arg REVISION="$(git rev-parse HEAD)" -t token-broker:0.1.0 .
 #
 # Nothing here needs BuildKit: no cache mounts, no heredocs. The base images are named by tag, because a digest is for
-# whoever builds to choose and to keep current: pin both with --build-arg BUILD_BASE=...@sha256:..., RUN_BASE=...@sha256:...
+# whoever builds to choose and to keep current: pin both with --build-arg BUILD_BASE=...@sha256:..., RUN_BASE=...@sha256:...,
+# or let a bot that reads Dockerfiles (Renovate, Dependabot) write the digests behind the two defaults below.
 # The two must agree on Python's minor version and on Debian's release: what one compiles, the other runs.
 ARG BUILD_BASE=docker.io/library/python:3.11-slim-bookworm
 ARG RUN_BASE=gcr.io/distroless/python3-debian12:nonroot
