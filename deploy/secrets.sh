@@ -6,6 +6,9 @@
 # Who may read them: Compose mounts each file as it is, owner and mode included, and the program inside is another user
 # (65532) than you. So the folder is closed to everybody but you, and the files in it are readable: nobody on this
 # machine gets past the folder, while a container gets exactly the files that its service names.
+#
+# To change one while the broker runs, write into the file that is there (cat new >secrets/x_cal_secret_key), and it is
+# read again: a file that was put in its place is only seen after `docker compose up --force-recreate`.
 set -eu
 
 demo=''
