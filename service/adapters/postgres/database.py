@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import asyncpg
 
+from service.adapters.postgres.turns import Turns
 from service.broker.errors import Invalid, StorageUnavailable
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class Database:
         self.observer = observer
         self._timeout_s = timeout_s
         self._connections = connections
+        self._turns = Turns(timeout_s)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._up: bool | None = None
         self._read_only = False
@@ -122,8 +124,9 @@ class Database:
 
     async def start(self) -> None:
         """Make the pool; no connection is opened yet."""
-        self._pool = await asyncpg.create_pool(
+        self._pool = self._turns.pool = await asyncpg.create_pool(
             self._dsn,
+            connect=self._turns.connect,
             min_size=0,
             max_size=self._connections,
             init=self._greet,
@@ -136,6 +139,7 @@ class Database:
         """Close the pool, at the latest after one statement's time."""
         if self._pool is None:
             return
+        await self._turns.aclose()
         try:
             async with _within(self._timeout_s):
                 await self._pool.close()
@@ -148,8 +152,13 @@ class Database:
         if self._pool is None:
             raise StorageUnavailable
         try:
-            async with self._pool.acquire(timeout=self._timeout_s) as connection:
-                yield connection
+            if not self._turns.take():
+                await self._turns.wait()
+            try:
+                async with self._pool.acquire(timeout=self._timeout_s) as connection:
+                    yield connection
+            finally:
+                self._turns.leave()
         except _UNFIT:
             raise Invalid("A value in the request cannot be stored.") from None
         except _CANNOT_ANSWER as error:
