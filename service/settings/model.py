@@ -97,7 +97,7 @@ class Values(BaseSettings):
         1,
         "2",
         "Service processes that share the listeners, one for each core. Any of them answers `/metrics` and "
-        "`/readyz` for all.",
+        "`/readyz` for all; each opens up to 10 connections to PostgreSQL.",
         SERVING,
     )
     allowed_origins: Origins = setting(
