@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -48,25 +48,35 @@ async def denied(administrator):
     return {(entry["reason"], entry["object"]) for entry in entries if entry["username"] == "restricted"}
 
 
-@pytest.mark.timeout(120)
-async def test_service_and_worker_are_refused_nothing(database_url, restricted):
-    administrator, url = restricted
+@asynccontextmanager
+async def callers_of(database_url, redis_url):
+    """Two services and a worker that use this Redis user; gives those who call them, and upstream."""
     async with AsyncExitStack() as stack:
         config = SandboxConfig((CLIENT,), lifetime_s=LIFETIME_S, throttle=False)
         upstream = await stack.enter_async_context(serve(config))
         variables = environment(
-            DATABASE_URL=database_url, REDIS_URL=url, CAL_API_URL=upstream.url, CAL_OAUTH_CLIENT_ID=CLIENT.id,
-            X_CAL_SECRET_KEY=CLIENT.secret, ACCESS_TOKEN_LIFETIME=f"{LIFETIME_S}s",
+            DATABASE_URL=database_url, REDIS_URL=redis_url, CAL_API_URL=upstream.url,
+            CAL_OAUTH_CLIENT_ID=CLIENT.id, X_CAL_SECRET_KEY=CLIENT.secret,
+            ACCESS_TOKEN_LIFETIME=f"{LIFETIME_S}s",
         )  # fmt: skip
         replicas = [Replica(command, variables, 60) for command in ("serve", "serve", "work")]
         for replica in replicas:
             await stack.enter_async_context(replica)
-        callers = await stack.enter_async_context(calling(replicas[:2], upstream.sandbox.is_live))
         await create_user(replicas[0].internal, "ada")
+        yield (
+            await stack.enter_async_context(calling(replicas[:2], upstream.sandbox.is_live)),
+            upstream.sandbox,
+        )
+
+
+@pytest.mark.timeout(120)
+async def test_service_and_worker_are_refused_nothing(database_url, restricted):
+    administrator, url = restricted
+    async with callers_of(database_url, url) as (callers, upstream):
 
         async def rotated_twice():
             await callers.token("ada")
-            return upstream.sandbox.counts().get("refresh", 0) >= 2
+            return upstream.counts().get("refresh", 0) >= 2
 
         await eventually(rotated_twice, within_s=60)
         assert callers.heard.failures == []
