@@ -41,12 +41,6 @@ SCALED = {
         "triggers": [{"type": "prometheus", "metadata": {"query": "up", "threshold": "1"}}],
     },
 }
-AUTHENTICATION = {
-    "apiVersion": "keda.sh/v1alpha1",
-    "kind": "TriggerAuthentication",
-    "metadata": {"name": "worker"},
-    "spec": {"secretTargetRef": [{"parameter": "bearerToken", "name": "prometheus", "key": "token"}]},
-}
 
 
 @pytest.mark.parametrize(("kind", "path", "value", "place"), WRONG)
@@ -74,11 +68,6 @@ def test_a_wrong_field_of_a_scaled_object_is_refused(path, value):
     changed(document, path, value)
 
     assert validate(document, NEWEST)
-
-
-def test_what_keda_logs_in_with_is_validated_too():
-    assert validate(AUTHENTICATION, NEWEST) == []
-    assert validate(AUTHENTICATION | {"spec": {}}, NEWEST)
 
 
 @pytest.mark.parametrize(
