@@ -8,22 +8,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from service.settings import ConfigurationError, load_settings
+from service.roles import FAILED, FINE, prepare, reporting, run
+from service.settings import load_settings
 from service.settings.grammar import parse_duration
 from service.settings.reference import settings_text
 
 if TYPE_CHECKING:
-    from service.metrics import Telemetry
-    from service.settings import Role, Settings
+    from service.settings import Role
 
-FINE, FAILED, WRONG_USAGE = 0, 1, 2
 _DEVELOPMENT = {
     "sandbox": "a strict Cal.com stand-in with fault switches, alone",
     "dev": "everything on embedded servers, with a demo page (what `make run` calls)",
@@ -35,17 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     arguments = _parser(argv[0] if argv else None).parse_args(argv)
     return reporting(partial(arguments.run, arguments))
-
-
-def reporting(command: Callable[[], int]) -> int:
-    """Run a command and return its exit code; a wrong configuration is told in words."""
-    try:
-        return command()
-    except ConfigurationError as wrong:
-        sys.stderr.write(f"{wrong}\n")
-        return WRONG_USAGE
-    except KeyboardInterrupt:
-        return FAILED
 
 
 def _parser(wanted: str | None) -> argparse.ArgumentParser:
@@ -62,7 +50,7 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
         ("work", "refresh tokens ahead of their expiry (the arq worker)", _work),
         ("migrate", "bring the database's schema to this release, once, under a lock", _migrate),
     )
-    for role, text, run in ours:
+    for role, text, command_of in ours:
         command = commands.add_parser(
             role,
             help=text,
@@ -70,7 +58,7 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
             epilog=settings_text(role),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.set_defaults(run=run)
+        command.set_defaults(run=command_of)
         if role == "migrate":
             _add_migration_options(command)
     _add_development(commands, wanted)
@@ -145,32 +133,6 @@ def _work(_: argparse.Namespace) -> int:
     settings, telemetry = prepare("work")
     watch = partial(watched, settings, telemetry)
     return run(work(settings, telemetry, watch, tracing=telemetry.tracing))
-
-
-def prepare(role: Role, shared: str | None = None) -> tuple[Settings, Telemetry]:
-    """Read the settings and begin to log and count; `shared` is the folder of several processes' figures."""
-    from service.logs import configure_logs, keep_secret
-    from service.metrics import Metrics, Telemetry
-    from service.tracing import start_tracing
-
-    settings = load_settings(role=role)
-    configure_logs(settings.log_level, settings.log_format)
-    keep_secret(settings.sensitive_texts())
-    telemetry = Telemetry(Metrics(folder=shared), settings.access_log)
-    telemetry.metrics.expect([client.name for client in settings.clients])
-    for warning in settings.warnings if shared is None else ():
-        telemetry.note("settings.warning", reason=warning)
-    if settings.workers == 1 or role == "work" or shared is not None:  # a supervisor does nothing to trace
-        telemetry.tracing = start_tracing(role, telemetry)
-    return settings, telemetry
-
-
-def run(role: Coroutine[Any, Any, None]) -> int:
-    """Run a long-lived role on uvloop."""
-    import uvloop
-
-    uvloop.run(role)
-    return FINE
 
 
 def _migrate(arguments: argparse.Namespace) -> int:

@@ -53,8 +53,8 @@ def main(argv: Sequence[str]) -> int:
     """Serve in a place; returns the exit code, as `token-broker serve` would."""
     from structlog.contextvars import bind_contextvars
 
-    from service.cli import prepare, reporting, run
     from service.metrics.shared import share_figures
+    from service.roles import prepare, reporting, run
 
     place = Place.read(argv[0])
     share_figures(place.folder, place.number)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from service.listening import Sockets, bind_all_for_each
 from service.member import Place
 from service.metrics.shared import forget_gauges
+from service.roles import FAILED, FINE, WRONG_USAGE
 from service.settings import ConfigurationError, Problem
 from service.unsupported import refuse_what_is_not_there
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from service.metrics import Telemetry
     from service.settings import Settings
 
-FINE, FAILED, WRONG_CONFIGURATION = 0, 1, 2
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
 STEADY_S = 30.0
 LOOK_EVERY_S = 1.0
@@ -110,7 +110,7 @@ class Supervisor:
             if self._stop.is_set():
                 # Who is told to end before it hears signals is ended by them, and had begun nothing.
                 self._code = self._code or (FINE if code in {FINE, -signal.SIGTERM} else FAILED)
-            elif code == WRONG_CONFIGURATION and not self._up:
+            elif code == WRONG_USAGE and not self._up:
                 # It has said what is wrong, and would say it again.
                 self._code = code
                 self._stop.set()

@@ -9,7 +9,7 @@ from sandbox.calcom.gates import Gate
 from sandbox.calcom.journal import Entry, Journal
 from sandbox.calcom.jwt import identifier
 from sandbox.calcom.sandbox import Sandbox
-from sandbox.calcom.serving import Running, serve
+from sandbox.calcom.serving import Running, app_of, serve
 
 __all__ = [
     "Entry",
@@ -23,6 +23,7 @@ __all__ = [
     "Sandbox",
     "SandboxClient",
     "SandboxConfig",
+    "app_of",
     "identifier",
     "serve",
 ]

@@ -9,22 +9,17 @@ import time
 from collections.abc import Callable
 from typing import Unpack
 
-from aiohttp import web
-
 from sandbox.calcom.config import SandboxConfig
-from sandbox.calcom.control import add_control_routes
 from sandbox.calcom.faults import Fault, FaultKind, FaultOptions
 from sandbox.calcom.gates import Gate
 from sandbox.calcom.journal import Journal
 from sandbox.calcom.outside import Outside
 from sandbox.calcom.pipeline import Pipeline
 from sandbox.calcom.records import Client, User
-from sandbox.calcom.routes.table import ROUTES, add_routes
+from sandbox.calcom.routes.table import ROUTES
 from sandbox.calcom.state import State
 from sandbox.calcom.throttle import Throttle
 from sandbox.calcom.users import suffixed_email
-
-MAX_BODY = 10 * 1024 * 1024
 
 
 class Sandbox(Outside):
@@ -39,20 +34,9 @@ class Sandbox(Outside):
         self.throttle = Throttle(config.limits, self.now, on=config.throttle)
         self.pipeline = Pipeline(config.seed, self.state, self.journal, self.throttle)
 
-    def app(self) -> web.Application:
-        """Return a new aiohttp application that serves this sandbox; its clean-up shuts the sandbox."""
-        app = web.Application(client_max_size=MAX_BODY)
-        add_control_routes(app, self)
-        add_routes(app, self.pipeline)
-        app.on_shutdown.append(self._on_shutdown)
-        app.on_cleanup.append(self._on_cleanup)
-        return app
-
-    async def _on_shutdown(self, _: web.Application) -> None:
+    async def shut(self) -> None:
+        """Let no call wait any longer, at a gate or under a fault."""
         await self.pipeline.shut()
-
-    async def _on_cleanup(self, _: web.Application) -> None:
-        self.journal.shut()
 
     # Time
 

@@ -6,5 +6,6 @@ Served by the process that supervises a run. Must import nothing of the broker: 
 from __future__ import annotations
 
 from sandbox.demo.app import Demo
+from sandbox.demo.doors import mount
 
-__all__ = ["Demo"]
+__all__ = ["Demo", "mount"]

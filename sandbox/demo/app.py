@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from sandbox.demo.backend import Backend, BrokerRefused
-from sandbox.demo.doors import Doors
 from sandbox.demo.feed import Feed
 from sandbox.demo.heard import Heard
 from sandbox.demo.notes import Tally
@@ -23,8 +22,6 @@ from sandbox.demo.seen import Seen
 from sandbox.dev.ports import HOST
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from sandbox.calcom import Sandbox
     from sandbox.demo.notes import Source
     from sandbox.dev.home import Keys
@@ -69,12 +66,6 @@ class Demo:
         self._api_key = keys.backend
         self._read_to = 0
         self._created = False
-
-    def mount(self, app: web.Application) -> None:
-        """Add the page and its doors to an app, whatever else that serves."""
-        doors = Doors(self)
-        app.router.add_routes(doors.routes())
-        app.middlewares.append(doors.guard)
 
     def hear(self, who: Source, facts: dict[str, Any]) -> None:
         """Take in what the service or the worker said."""

@@ -32,6 +32,13 @@ REFRESH_PATH = "/api/cal/refresh"
 _NOT_UP = {"accessToken": "", "code": "upstream_unavailable", "title": "The broker is still starting."}
 
 
+def mount(demo: Demo, app: web.Application) -> None:
+    """Add the demo's page and its doors to an app, whatever else that serves."""
+    doors = Doors(demo)
+    app.router.add_routes(doors.routes())
+    app.middlewares.append(doors.guard)
+
+
 class Doors:
     """The routes of one demo."""
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import aiohttp
 from aiohttp import web
 
-from sandbox.demo import Demo
+from sandbox.calcom import app_of
+from sandbox.demo import Demo, mount
 from sandbox.dev.child import Child, Facts, Hear
 from sandbox.dev.environment import GRACE_S, of_service, of_worker
 from sandbox.dev.home import Home, home_of
@@ -103,8 +104,8 @@ async def running(plan: Plan, home: Home, pair: Servers, hear: Hear) -> AsyncIte
 async def front(plan: Plan, home: Home, demo: Demo, host: str = HOST) -> AsyncIterator[None]:
     """Serve the sandbox and the demo on one origin."""
     sandbox = demo.sandbox
-    app = web.Application() if sandbox is None else sandbox.app()
-    demo.mount(app)
+    app = web.Application() if sandbox is None else app_of(sandbox)
+    mount(demo, app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_S)
     await runner.setup()
     telling = asyncio.create_task(demo.feed.run(demo.gather))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.calcom import Sandbox
+from sandbox.calcom import Sandbox, app_of
 from tests.sandbox.caller import SECOND, UNTHROTTLED, Caller
 
 
@@ -12,7 +12,7 @@ def start(aiohttp_client):
 
     async def started(config=UNTHROTTLED):
         sandbox = Sandbox(config)
-        http = await aiohttp_client(sandbox.app())
+        http = await aiohttp_client(app_of(sandbox))
         return sandbox, Caller(http)
 
     return started

@@ -8,8 +8,8 @@ import ctypes
 import sys
 import tempfile
 
-from service.cli import prepare
 from service.listening import bind_all_for_each
+from service.roles import prepare
 from service.supervisor import Supervisor
 
 PR_SET_CHILD_SUBREAPER = 36
