@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -103,8 +103,15 @@ class Supervisor:
         """Have a process in this place, one after another."""
         crashes = 0
         while not self._stop.is_set():
-            member = self._start(number)
             began = _now()
+            try:
+                member = self._start(number)
+            except OSError as error:
+                # There is no room for one more process or file at the moment: there may be later.
+                why = f"it cannot be started: {error.strerror}"
+                await self._pause(pause_s(crashes), process=number, reason=why)
+                crashes += 1
+                continue
             code = await member.ended
             self._forget(member)
             if self._stop.is_set():
@@ -116,19 +123,22 @@ class Supervisor:
                 self._stop.set()
             else:
                 crashes = 0 if _now() - began >= STEADY_S else crashes
-                await self._pause(member, code, pause_s(crashes))
+                reason = "silent" if member.silent else None
+                await self._pause(pause_s(crashes), process=number, exit_code=code, reason=reason)
                 crashes += 1
 
     def _start(self, number: int) -> Member:
         ours, theirs = socket.socketpair()
         files = [{name: sock.fileno() for name, sock in sockets.items()} for sockets in self._sockets]
         place = Place(number, theirs.fileno(), self._folder, files)
-        with theirs:
+        with theirs, ExitStack() as on_failure:
+            on_failure.enter_context(ours)
             process = subprocess.Popen(  # noqa: S603 - it takes milliseconds; our own program
                 [sys.executable, "-P", *self._program, place.write()],
                 pass_fds=place.files,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
+            on_failure.pop_all()
         # Reaped by `_reap`, like whatever else becomes a child of process 1.
         process.returncode = FINE
         ours.setblocking(False)
@@ -168,11 +178,8 @@ class Supervisor:
         member.line.close()
         forget_gauges(self._folder, member.number)
 
-    async def _pause(self, member: Member, code: int, after_s: float) -> None:
-        reason = "silent" if member.silent else None
-        self._telemetry.note(
-            "process.restarted", process=member.number, exit_code=code, reason=reason, after_s=after_s
-        )
+    async def _pause(self, after_s: float, **why: object) -> None:
+        self._telemetry.note("process.restarted", None, after_s=after_s, **why)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), after_s)
 

@@ -1,8 +1,11 @@
 """The supervisor over programs that do what service processes should not."""
 
 import asyncio
+import os
+import resource
+import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,13 @@ BREAKS_IN_ONE_PLACE = (
     + """
 if place["number"] == 0:
     raise SystemExit(3)
+serve()
+"""
+)
+SERVES = (
+    PREFACE
+    + """
+say("began", pid=os.getpid())
 serve()
 """
 )
@@ -86,6 +96,17 @@ async def supervised(source):
         await program.kill()
 
 
+@contextmanager
+def no_new_file(pid):
+    """Let a process open no file more."""
+    allowed = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, allowed[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, allowed)
+
+
 async def test_who_breaks_again_and_again_is_given_longer_and_longer_pauses():
     async with supervised(BREAKS_IN_ONE_PLACE) as program:
         for after_s in (0.1, 0.2, 0.4, 0.8):
@@ -105,6 +126,17 @@ async def test_once_others_serve_it_is_tried_again():
     async with supervised(IS_TOLD_WRONG_THINGS_LATER) as program:
         await program.said("process.restarted", process=1, exit_code=2, after_s=0.4)
         assert program.process.returncode is None
+        assert await program.end() == 0
+
+
+async def test_a_place_that_cannot_be_taken_for_want_of_room_is_taken_once_there_is_room():
+    async with supervised(SERVES) as program:
+        first = await program.said("began", process=0)
+        await program.said("service.started")
+        with no_new_file(program.process.pid):
+            os.kill(first["pid"], signal.SIGKILL)
+            await program.said("process.restarted", reason="it cannot be started: Too many open files")
+        await eventually(lambda: len(program.of("began", process=0)) == 2, within_s=20)
         assert await program.end() == 0
 
 
