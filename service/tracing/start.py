@@ -7,7 +7,7 @@ opentelemetry before it is wanted.
 from __future__ import annotations
 
 import os
-import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SIGNAL, _ALL = "OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"
 _NO_EXTRA = (
     "an endpoint for traces is set and the extra that sends them is not installed: "
-    "pip install 'token-broker[otel]', or leave the endpoint out"
+    "install requirements-run.lock (docs/tracing.md), or leave the endpoint out"
 )
 
 
@@ -54,7 +54,7 @@ def _wanted() -> bool:
 
 def _problem() -> str | None:
     """Return what is wrong with what was asked for, as far as it shows without trying."""
-    if not re.match(r"https?://[^/]", _of("ENDPOINT"), re.IGNORECASE):
+    if not _is_address(_of("ENDPOINT")):
         return "the endpoint must be an address such as http://collector:4318"
     if _of("PROTOCOL") not in {"", "http/protobuf"}:
         return "only http/protobuf is spoken (the collector's port for it is usually 4318)"
@@ -68,10 +68,20 @@ def _of(name: str) -> str:
     return os.environ.get(_SIGNAL + name) or os.environ.get(_ALL + name) or ""
 
 
+def _is_address(text: str) -> bool:
+    """Whether it names a host, and a port that there can be, over HTTP."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _secrets() -> Iterator[str]:
     """Give what the collector is shown to let us in."""
     for prefix in (_SIGNAL, _ALL):
         for pair in os.environ.get(f"{prefix}HEADERS", "").split(","):
             value = pair.partition("=")[2].strip()
             yield from (value, unquote(value), unquote(value).rpartition(" ")[2])
-        yield urlsplit(os.environ.get(f"{prefix}ENDPOINT", "")).password or ""
+        with suppress(ValueError):
+            yield urlsplit(os.environ.get(f"{prefix}ENDPOINT", "")).password or ""

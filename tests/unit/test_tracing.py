@@ -92,6 +92,8 @@ def test_without_an_endpoint_or_when_disabled_nothing_is_traced_or_said(notes, m
     ("variables", "said"),
     [
         ({ENDPOINT: "collector:4318"}, "http://collector:4318"),
+        ({ENDPOINT: "http://[fd00::1:4318/v1"}, "http://collector:4318"),
+        ({ENDPOINT: "http://collector:431800"}, "http://collector:4318"),
         ({ENDPOINT: NOWHERE, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http/protobuf"),
         ({ENDPOINT: NOWHERE, "OTEL_TRACES_EXPORTER": "zipkin"}, "otlp"),
         ({ENDPOINT: NOWHERE, "OTEL_BSP_MAX_QUEUE_SIZE": "5"}, "ValueError"),
@@ -111,7 +113,7 @@ def test_an_endpoint_without_the_extra_is_a_warning_that_says_how_to_install_it(
     monkeypatch.delitem(sys.modules, "service.tracing.export")
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
     assert start_tracing("serve", notes) is None
-    assert "pip install 'token-broker[otel]'" in warned(notes)[0]
+    assert "requirements-run.lock" in warned(notes)[0]
 
 
 def test_nothing_of_opentelemetry_is_loaded_where_nothing_is_traced():
