@@ -18,9 +18,19 @@ if [ "${1:-}" = --demo ]; then
 fi
 folder=${1:-secrets${demo:+/demo}}
 
-sha256() {
-    if command -v sha256sum >/dev/null 2>&1; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1
+there() { command -v "$1" >/dev/null 2>&1; }
+refuse() {
+    printf '%s\n' "$@" >&2
+    exit 1
 }
+
+# In a pipe nobody would notice, and half a secret would be kept for good.
+for program in base64 cut head od tr; do
+    there "$program" || refuse "$program is missing: nothing was drawn."
+done
+there sha256sum || there shasum || refuse 'sha256sum (or shasum) is missing: nothing was drawn.'
+
+sha256() { if there sha256sum; then sha256sum; else shasum -a 256; fi | cut -d' ' -f1; }
 random_hex() { head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 random_key() { printf '%s:%s' "$(date +%Y%m%d)" "$(head -c 32 /dev/urandom | base64 | tr -d '\n')"; }
 held() { cat "$folder/$1"; }
@@ -33,6 +43,17 @@ keep() {
     rm "$folder/.unfinished"
     printf 'made %s/%s\n' "$folder" "$1"
 }
+
+# fits URL PASSWORD: an address is made of a password that stands beside it.
+fits() {
+    if [ ! -e "$folder/$1" ] || [ -e "$folder/$2" ]; then return; fi
+    refuse "$folder/$1 is there and $folder/$2, which it is made of, is not: the folder was filled for something else," \
+        'such as a broker outside containers (docs/sidecar.md, "Configure it"). Nothing was changed. Draw into another one:' \
+        '    sh deploy/secrets.sh secrets/compose && echo SECRETS=./secrets/compose >> .env'
+}
+fits database_url broker_password
+fits migrator_database_url migrator_password
+fits redis_url valkey_password
 
 umask 077
 mkdir -p "$folder"

@@ -1,7 +1,9 @@
 """deploy/secrets.sh: every secret once, readable by the containers and by nobody else on the machine."""
 
 import hashlib
+import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -16,14 +18,19 @@ MADE_OF_URLS = {
 }
 
 
-def draw(folder, *options):
-    ended = subprocess.run(
-        ["sh", "deploy/secrets.sh", *options, str(folder)],
+def run(folder, *options, path=os.environ["PATH"]):
+    return subprocess.run(
+        [shutil.which("sh"), "deploy/secrets.sh", *options, str(folder)],
         cwd=ROOT,
+        env={"PATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def draw(folder, *options):
+    ended = run(folder, *options)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -112,3 +119,26 @@ def test_a_run_that_was_cut_short_leaves_no_half_a_secret(folder):
     draw(folder)
     assert "half a sec" not in contents(folder).values()
     assert not (folder / ".unfinished").exists()
+
+
+@pytest.mark.parametrize(("url", "password"), MADE_OF_URLS.items())
+def test_a_folder_that_was_filled_for_something_else_is_left_as_it_is(folder, url, password):
+    folder.mkdir()
+    (folder / url).write_text("postgresql://broker:mine@localhost:5432/broker")
+    before = contents(folder)
+    refused = run(folder)
+    assert refused.returncode == 1
+    assert f"{folder}/{password}" in refused.stderr
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("missing", ["base64", "od", "sha256sum"])
+def test_without_a_program_it_needs_nothing_is_drawn(folder, tmp_path, missing):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in {"base64", "cut", "head", "mkdir", "od", "sha256sum", "tr"} - {missing}:
+        (programs / name).symlink_to(shutil.which(name))
+    refused = run(folder, path=str(programs))
+    assert refused.returncode == 1
+    assert missing in refused.stderr
+    assert not folder.exists()
