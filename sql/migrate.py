@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MigrationError", "migrate", "pending", "read"]
 
-_LOCK = 0x746F6B656E62726B
+LOCK = 0x746F6B656E62726B
 _HISTORY = """
     create table if not exists schema_migrations (
         version integer primary key,
@@ -42,6 +42,11 @@ _MANNERS = """
     set local idle_in_transaction_session_timeout = 0
 """
 _INVALID = "select from pg_index where indexrelid = to_regclass($1) and not indisvalid"
+_AT_WORK = """
+    select pid from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+      and database = (select oid from pg_database where datname = current_database())
+      and (classid::bigint << 32 | objid::bigint) = $1
+"""
 _BUILDERS = "select pid from pg_stat_progress_create_index where index_relid = to_regclass($1)"
 _LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
@@ -136,11 +141,13 @@ async def _alone(connection: Connection[Record], patience: Patience) -> AsyncIte
     """
     while True:
         async with connection.transaction():
-            if await connection.fetchval(f"select pg_try_advisory_xact_lock({_LOCK})"):
+            if await connection.fetchval(f"select pg_try_advisory_xact_lock({LOCK})"):
                 await connection.execute(_MANNERS)
                 yield
                 return
-        await patience.pause("another migrator is at work")
+            other = await connection.fetchval(_AT_WORK, LOCK)
+        # One whose machine is gone is at work until the server notices, or somebody ends it.
+        await patience.pause(f"another migrator is at work: process {other or '?'} of the server")
 
 
 async def _apply_next(connection: Connection[Record], run: _Run) -> str | None:

@@ -1,13 +1,14 @@
 """Migrations while callers go on: nobody waits behind one for long, and none gives up too soon."""
 
 import asyncio
+import re
 import sys
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
-from sql.migrate import MigrationError, migrate
+from sql.migrate import LOCK, MigrationError, migrate
 from tests.support.waiting import eventually
 
 WITHIN_S = 20.0
@@ -67,6 +68,15 @@ async def test_a_table_that_is_held_is_waited_for(database, release, connection)
         assert not migrating.done()
     assert await migrating == ["0002_second"]
     assert "backup" in said[0]
+
+
+async def test_who_waits_for_another_migrator_names_its_connection(database, release):
+    folder, said = release(first=TABLE, second=COLUMN), Said()
+    async with holding(database, f"select pg_advisory_xact_lock({LOCK})"):
+        migrating = asyncio.create_task(migrate(database, folder, say=said))
+        await said.heard("another migrator is at work")
+    assert await migrating == ["0002_second"]
+    assert re.search(r"process \d+ of the server$", said[0])
 
 
 async def test_callers_do_not_queue_behind_a_migration_that_waits(database, release, connection):
