@@ -25,8 +25,8 @@ BEGIN
     EXECUTE format(
         'ALTER DEFAULT PRIVILEGES FOR ROLE token_broker_migrator IN SCHEMA %I '
         'GRANT EXECUTE ON FUNCTIONS TO token_broker', current_schema());
-    -- The server's own limits for what service and worker do. All of them below TOKEN_BROKER_DATABASE_TIMEOUT (3s),
-    -- so that no statement goes on for whom nobody waits any more. Raise them together, this one first.
+    -- The server's own limits for what service and worker do. The first two are below TOKEN_BROKER_DATABASE_TIMEOUT (3s),
+    -- so that no statement goes on for whom nobody waits any more. Raise them together, that setting first.
     EXECUTE format('ALTER ROLE token_broker IN DATABASE %I SET statement_timeout = ''2s''', current_database());
     EXECUTE format('ALTER ROLE token_broker IN DATABASE %I SET lock_timeout = ''1s''', current_database());
     EXECUTE format(
