@@ -68,9 +68,11 @@ keep database_url "postgresql://token_broker:$(held broker_password)@postgres:54
 
 keep valkey_password "$(random_hex)"
 keep redis_url "redis://token_broker:$(held valkey_password)@valkey:6379/0"
-# Commands that no broker needs and an intruder would like (FLUSHALL, KEYS, CONFIG, MONITOR, ...) are refused.
+# The broker's own keys, and of the commands what it uses: no FLUSHALL, KEYS, CONFIG or MONITOR for an intruder.
+valkey_may='~tb:* ~arq:* &tb:wake -@all +@connection +@string +@sortedset +@hash +@scripting +@transaction +@pubsub'
+valkey_may="$valkey_may +del +exists +expire +pexpire +time +dbsize -@dangerous +info"
 keep valkey_acl "user default off
-user token_broker on #$(held valkey_password | tr -d '\n' | sha256) ~* &* +@all -@admin -@dangerous +info"
+user token_broker on #$(held valkey_password | tr -d '\n' | sha256) $valkey_may"
 
 keep encryption_keys "$(random_key)"
 keep fingerprint_keys "$(random_key)"

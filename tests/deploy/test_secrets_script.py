@@ -102,6 +102,15 @@ def test_valkey_and_the_broker_are_told_hashes_of_what_the_others_hold(folder):
         assert hashlib.sha256(made[secret].strip().encode()).hexdigest() in made[told]
 
 
+def test_valkeys_user_may_do_what_the_page_on_kubernetes_gives_it_and_no_more(folder):
+    draw(folder)
+    page = (ROOT / "docs/kubernetes.md").read_text()
+    rules = re.search(r"^user token-broker on nopass (.+)$", page, re.MULTILINE)[1]
+    default, user = contents(folder)["valkey_acl"].splitlines()
+    assert default == "user default off"
+    assert re.fullmatch(rf"user token_broker on #\w{{64}} {re.escape(rules)}", user)
+
+
 def test_the_broker_takes_them_all(folder):
     draw(folder, "--demo")
     names = ("database_url", "redis_url", "encryption_keys", "fingerprint_keys", "api_keys")
