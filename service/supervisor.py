@@ -184,12 +184,19 @@ class Supervisor:
             await asyncio.wait_for(self._stop.wait(), after_s)
 
     async def _watch(self) -> None:
-        """Kill what has served and has not been heard of for as long as the platform would give it to end."""
-        limit_s = self._settings.grace.total_seconds()
+        """Kill what has served and has not been heard of for as long as the platform would give it to end.
+
+        Nobody was heard while this process stood still itself: a machine that is moved, a paused container.
+        """
+        limit_s, looked_at = self._settings.grace.total_seconds(), _now()
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            stood_still_s, looked_at = _now() - looked_at - LOOK_EVERY_S, _now()
             for member in self._members.values():
-                if member.heard_at is not None and _now() - member.heard_at > limit_s:
+                if member.heard_at is None:
+                    continue
+                member.heard_at = min(member.heard_at + stood_still_s, looked_at)
+                if looked_at - member.heard_at > limit_s:
                     member.silent = True
                     self._signal(member, signal.SIGKILL)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.supervisor import LOOK_EVERY_S
 from tests.support.environment import environment
 from tests.support.programs import started
 from tests.support.several import ANYWHERE, HASTY
@@ -42,6 +43,25 @@ say("began", pid=os.getpid())
 serve()
 """
 )
+BEATS = (
+    PREFACE
+    + """
+line = socket.socket(fileno=place["line"])
+line.settimeout(0.1)
+say("began", pid=os.getpid())
+while True:
+    line.send(b".")
+    try:
+        line.recv(1)
+        break
+    except TimeoutError:
+        pass
+"""
+)
+QUICK = HASTY | {
+    "UPSTREAM_TIMEOUT": "0.4s", "DATABASE_TIMEOUT": "0.4s", "LEASE_TTL": "1s", "CLAIM_DEADLINE": "1s",
+    "ANSWER_TIMEOUT": "1s", "PUBLIC_ANSWER_TIMEOUT": "2s", "DRAIN": "3s", "GRACE": "4s",
+}  # fmt: skip
 IS_TOLD_WRONG_THINGS = PREFACE + "raise SystemExit(2)"
 IS_TOLD_WRONG_THINGS_LATER = (
     PREFACE
@@ -87,9 +107,9 @@ serve()
 
 
 @asynccontextmanager
-async def supervised(source):
+async def supervised(source, times=HASTY):
     """Run two processes of this source under a supervisor; gives its Program."""
-    program = await started(source, environment(WORKERS="2", **ANYWHERE, **HASTY), "tests.support.supervised")
+    program = await started(source, environment(WORKERS="2", **ANYWHERE, **times), "tests.support.supervised")
     try:
         yield program
     finally:
@@ -138,6 +158,21 @@ async def test_a_place_that_cannot_be_taken_for_want_of_room_is_taken_once_there
             await program.said("process.restarted", reason="it cannot be started: Too many open files")
         await eventually(lambda: len(program.of("began", process=0)) == 2, within_s=20)
         assert await program.end() == 0
+
+
+async def test_nobody_is_taken_for_hanging_because_all_of_them_stood_still():
+    async with supervised(BEATS, QUICK) as program:
+        await program.said("service.started")
+        members = [line["pid"] for line in program.of("began")]
+        for pid in (program.process.pid, *members):
+            os.kill(pid, signal.SIGSTOP)
+        await asyncio.sleep(5)  # longer than GRACE: a paused container, a machine that is moved
+        os.kill(program.process.pid, signal.SIGCONT)
+        await asyncio.sleep(2 * LOOK_EVERY_S)  # it looks before the others have had their turn
+        for pid in members:
+            os.kill(pid, signal.SIGCONT)
+        assert await program.end() == 0
+        assert program.of("process.restarted") + program.of("process.killed") == []
 
 
 async def test_orphans_that_end_are_not_kept_as_zombies():
