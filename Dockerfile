@@ -33,12 +33,15 @@ RUN rm -rf app/bin \
 RUN python3 -m compileall -q -f --invalidation-mode unchecked-hash app \
     && chmod -R u=rwX,go=rX app \
     && mkdir data
+# For the stage below alone. A checkout may be its owner's alone, and whoever runs there is somebody else.
+COPY sandbox sandbox
+RUN chmod -R u=rwX,go=rX sandbox
 
 # `docker build --target demo`: the same program with a Cal.com of its own and a page to watch. Never part of the product.
 FROM ${BUILD_BASE} AS demo
 ENV PYTHONPATH=/opt/token-broker PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1
 COPY --from=build /build/app /opt/token-broker
-COPY sandbox /opt/token-broker/sandbox
+COPY --from=build /build/sandbox /opt/token-broker/sandbox
 COPY --from=build --chown=65532:65532 /build/data /data
 WORKDIR /
 USER 65532:65532

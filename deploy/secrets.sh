@@ -83,6 +83,10 @@ keep api_keys "app:$(held app_key | tr -d '\n' | sha256)"
 
 if [ -n "$demo" ]; then keep x_cal_secret_key "$(random_hex)"; fi
 find "$folder" -maxdepth 1 -type f -exec chmod 644 {} +
+# No secrets, but mounted as well, and a checkout may be its owner's alone. PostgreSQL's image makes the roles from them
+# once: where it cannot, it begins without them for good.
+here=$(dirname -- "$0")
+chmod a+r "$here/passwords.sql" "$here/../sql/roles/roles.sql"
 
 if [ ! -s "$folder/x_cal_secret_key" ]; then
     cat <<TEXT

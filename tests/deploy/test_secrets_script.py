@@ -151,3 +151,14 @@ def test_without_a_program_it_needs_nothing_is_drawn(folder, tmp_path, missing):
     assert refused.returncode == 1
     assert missing in refused.stderr
     assert not folder.exists()
+
+
+def test_what_compose_mounts_beside_them_can_be_read_whatever_the_checkouts_modes(tmp_path):
+    mounted = re.findall(r"^    file: \./(\S+)$", (ROOT / "docker-compose.yml").read_text(), re.MULTILINE)
+    assert len(mounted) == 2
+    for name in (*mounted, "deploy/secrets.sh"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+        (tmp_path / name).chmod(0o600)
+    subprocess.run(["sh", "deploy/secrets.sh"], cwd=tmp_path, check=True, capture_output=True)
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in mounted} == {0o644}
