@@ -47,13 +47,15 @@ REVOKE ALL ON FUNCTION lineage_make_day(date), lineage_drop_day(date) FROM PUBLI
 
 DO $migration$
 DECLARE
-    grantee regrole;
+    grantee oid;
 BEGIN
     FOR grantee IN
         SELECT DISTINCT (aclexplode(relacl)).grantee FROM pg_class WHERE oid = 'schema_migrations'::regclass
     LOOP
+        -- 0 is everybody.
         IF grantee <> current_user::regrole THEN
-            EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM %s', grantee);
+            EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM %s',
+                CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END);
         END IF;
     END LOOP;
 END

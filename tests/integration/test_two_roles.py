@@ -110,3 +110,15 @@ async def test_the_server_gives_up_before_the_broker_does(world, connection, lim
     assert shown == most_s
     patience_s = load_settings(environment()).database_timeout.total_seconds()
     assert most_s < patience_s or limit.startswith("idle")
+
+
+async def test_the_history_is_taken_from_everybody_too(empty_database_url):
+    connection = await asyncpg.connect(empty_database_url)
+    await connection.execute("ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC")
+
+    await migrate(empty_database_url)
+
+    given = "SELECT privilege_type FROM information_schema.role_table_grants WHERE grantee = 'PUBLIC'"
+    left = await connection.fetch(f"{given} AND table_name = 'schema_migrations'")
+    await connection.close()
+    assert not {"INSERT", "UPDATE", "DELETE"} & {row["privilege_type"] for row in left}
