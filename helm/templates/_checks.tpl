@@ -4,8 +4,16 @@ the value's name in front; all of them are said at once.
 */}}
 
 {{- define "token-broker.checks" -}}
-{{- range list "checkImage" "checkChain" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
+{{- range list "checkNames" "checkImage" "checkChain" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
 {{ include (printf "token-broker.%s" .) $ | trim }}
+{{- end }}
+{{- end }}
+
+{{/* The names of Services come from the release's, an alias or an override, and are the strictest of all names. */}}
+{{- define "token-broker.checkNames" -}}
+{{- $name := include "token-broker.fullname" . }}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) }}
+fullnameOverride: is needed, because {{ $name | quote }} cannot be the beginning of a Service's name: small letters, digits and dashes, and first a letter
 {{- end }}
 {{- end }}
 

@@ -27,8 +27,8 @@ component ("service", "worker", "migrate", "test") take a dict of `root` and `co
 
 {{/* What selectors use: never changes over a release's life. */}}
 {{- define "token-broker.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "token-broker.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "token-broker.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
@@ -39,14 +39,14 @@ app.kubernetes.io/component: {{ .component }}
 {{ include "token-broker.selectorLabels" . }}
 app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: token-broker
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{- end }}
 
 {{/* The metadata of an object: dict of root, component, name; annotations and labels may be added. */}}
 {{- define "token-broker.metadata" -}}
-name: {{ .name }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ .name | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- merge (include "token-broker.labels" . | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
 {{- with merge (deepCopy (default dict .annotations)) .root.Values.commonAnnotations }}

@@ -6,7 +6,7 @@ What the chart's own pods have in common: dict of root, component, role and sect
 {{- define "token-broker.podSpec" -}}
 {{- $options := include "token-broker.podOptions" . | fromYaml }}
 {{- $values := .root.Values }}
-serviceAccountName: {{ .serviceAccount | default (include "token-broker.serviceAccountName" .root) }}
+serviceAccountName: {{ .serviceAccount | default (include "token-broker.serviceAccountName" .root) | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- if not (kindIs "invalid" $options.hostUsers) }}
@@ -20,7 +20,7 @@ securityContext:
   {{- toYaml $values.podSecurityContext | nindent 2 }}
 {{- range $key := list "priorityClassName" "runtimeClassName" "schedulerName" "dnsPolicy" }}
 {{- with get $options $key }}
-{{ $key }}: {{ . }}
+{{ $key }}: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- range $key := list "dnsConfig" "hostAliases" "nodeSelector" "tolerations" }}

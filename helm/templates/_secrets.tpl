@@ -48,7 +48,7 @@ when a Secret changes and the program reads them again, so a secret rotates with
 {{/* One source of a projected volume: dict of name, key and path. */}}
 {{- define "token-broker.source" -}}
 - secret:
-    name: {{ .name }}
+    name: {{ .name | quote }}
     items:
       - key: {{ .key | quote }}
         path: {{ .path | quote }}
@@ -85,7 +85,7 @@ app's pod no fsGroup is ours to set, and nobody but the broker's container has t
 {{- if and $root.Values.clients (ne .role "migrate") }}
 - name: token-broker-clients
   configMap:
-    name: {{ include "token-broker.fullname" $root }}-clients
+    name: {{ printf "%s-clients" (include "token-broker.fullname" $root) | quote }}
     defaultMode: 0444
 {{- end }}
 {{- end }}

@@ -3,6 +3,10 @@
 import pytest
 
 from tests.chart.found import Rendered, refusal, shape
+from tests.chart.helm import Refused
+from tests.chart.manifests import title
+from tests.chart.schemas import validate
+from tests.chart.versions import KUBE_VERSIONS
 
 COMPONENTS = ("service", "worker", "migrate", "test")
 
@@ -155,6 +159,22 @@ def test_names_can_be_chosen_and_stay_short_enough_for_a_label():
     assert max(len(document["metadata"]["name"]) for document in long.documents) <= 63
 
 
+def test_a_name_that_looks_like_a_number_stays_a_name():
+    changes = {
+        "fullnameOverride": "shop",
+        "externalSecret": {"name": "7"},
+        "migrations": {"databaseUrl": {"existingSecret": "8"}},
+        "service": {"pod": {"priorityClassName": "9"}},
+        "ingress": {"className": "10"},
+    }
+    rendered = Rendered(changes, shape("everything-on"), name="2026", namespace="2027")
+    wrong = [problem for document in rendered.documents for problem in validate(document, KUBE_VERSIONS[-1])]
+    assert [str(problem) for problem in wrong] == []
+    assert all(
+        each["metadata"]["namespace"] == "2027" for each in rendered.documents if "-extra" not in title(each)
+    )
+
+
 def test_own_objects_may_use_the_charts_templates():
     rendered = Rendered(values=shape("everything-on"))
     assert rendered.named("ConfigMap", "extra")["data"] == {"mode": "deployment"}
@@ -163,7 +183,16 @@ def test_own_objects_may_use_the_charts_templates():
 
 def test_names_that_kubernetes_would_not_take_are_refused():
     assert "/secrets/existingSecret" in refusal({"secrets": {"existingSecret": "Not A Name"}})
-    assert "/fullnameOverride" in refusal({"fullnameOverride": "b" * 47})
+    for wrong in ("b" * 47, "Shop", "my shop", "7shop"):
+        assert "/fullnameOverride" in refusal({"fullnameOverride": wrong})
+    assert "/nameOverride" in refusal({"nameOverride": "token broker"})
+
+
+@pytest.mark.parametrize("release", ["2026", "shop.eu"])
+def test_a_release_whose_name_no_service_can_have_needs_another(release):
+    with pytest.raises(Refused, match="fullnameOverride: is needed"):
+        Rendered(name=release)
+    assert "shop-public" in Rendered({"fullnameOverride": "shop"}, name=release).names("Service")
 
 
 def test_a_label_of_ones_own_wins_over_a_common_one_and_never_over_the_charts():

@@ -4,5 +4,5 @@ mode, the app's pods are therefore one job, named after the release.
 */}}
 {{- define "token-broker.oneJob" }}
 - targetLabel: job
-  replacement: {{ include "token-broker.fullname" . }}
+  replacement: {{ include "token-broker.fullname" . | quote }}
 {{- end }}

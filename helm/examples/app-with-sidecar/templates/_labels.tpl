@@ -1,6 +1,6 @@
 {{- define "app.selectorLabels" -}}
 app.kubernetes.io/name: app
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "app.labels" -}}
