@@ -98,9 +98,9 @@ metadata:
   {{- include "token-broker.metadata" (merge (dict "name" $name "annotations" .section.annotations) .) | nindent 2 }}
 spec:
   {{- if not .scaled }}
-  replicas: {{ .section.replicas }}
+  replicas: {{ .section.replicas | int64 }}
   {{- end }}
-  revisionHistoryLimit: {{ $values.revisionHistoryLimit }}
+  revisionHistoryLimit: {{ $values.revisionHistoryLimit | int64 }}
   strategy:
     {{- /* Kubernetes refuses the default's bounds beside another type. */}}
     {{- $strategy := ternary .section.strategy (omit .section.strategy "rollingUpdate") (eq .section.strategy.type "RollingUpdate") }}

@@ -50,6 +50,12 @@ def test_the_job_ends_and_a_wrong_configuration_ends_it_at_once():
     assert spec["template"]["spec"]["restartPolicy"] == "Never"
 
 
+def test_a_failed_job_may_be_kept_for_a_month():
+    kept = {"ttlSecondsAfterFinished": 30 * 86400, "activeDeadlineSeconds": 1000000}
+    spec = Rendered({"migrations": kept}).named("Job", "migrate")["spec"]
+    assert {name: spec[name] for name in kept} == kept
+
+
 def test_the_job_is_told_how_to_log_and_nothing_else():
     env = Rendered({"config": {"LOG_LEVEL": "debug", "UPSTREAM_RATE": "400/min"}}).env("migrate")
     assert env == {

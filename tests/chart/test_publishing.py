@@ -96,6 +96,13 @@ def test_keda_counts_due_grants_once_however_many_workers_report_them():
     assert "replicas" not in rendered.named("Deployment", "worker")["spec"]
 
 
+def test_a_large_number_is_written_as_it_was_given():
+    keda = {"threshold": 1000000, "cooldownPeriod": 2000000}
+    spec = Rendered({"worker": {"keda": keda}}, shape("keda")).named("ScaledObject", "worker")["spec"]
+    assert spec["triggers"][0]["metadata"]["threshold"] == "1000000"
+    assert spec["cooldownPeriod"] == 2000000
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
