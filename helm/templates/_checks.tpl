@@ -146,6 +146,9 @@ worker.keda.serverAddress: is missing; name your Prometheus (example: http://pro
 
 {{/* What would have no effect is not asked for by anybody who knows it: say so. */}}
 {{- define "token-broker.checkMode" -}}
+{{- if not (dig "enabled" true .Values.AsMap) }}
+enabled: has an effect as the condition of a dependency only; to remove the broker uninstall it
+{{- end }}
 {{- if eq .Values.mode "sidecar" }}
 {{- range $name, $enabled := dict "ingress.enabled" .Values.ingress.enabled "httpRoute.enabled" .Values.httpRoute.enabled "service.autoscaling.enabled" .Values.service.autoscaling.enabled }}
 {{- if $enabled }}

@@ -140,6 +140,11 @@ def test_values_of_all_charts_are_not_refused():
     assert Rendered({"global": {"anything": 1}}).all("Deployment")
 
 
+def test_another_chart_may_make_the_broker_conditional():
+    assert Rendered({"enabled": True}).all("Deployment")
+    assert "enabled: has an effect as the condition of a dependency only" in refusal({"enabled": False})
+
+
 def test_the_linters_values_are_the_minimal_shape():
     own = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text())
     assert own == merged(yaml.safe_load((CHART.parent / "tests/chart/shapes/minimal.yaml").read_text()), {})
