@@ -9,6 +9,7 @@ from tests.chart.found import MINIMAL, merged, shape
 from tests.chart.helm import CHART, run
 
 INGRESS = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}]
+KEDA = {"enabled": True, "serverAddress": "http://prometheus.monitoring:9090"}
 GOOD = {
     "image": {"digest": "sha256:" + "0" * 64},
     "config": {"TRUSTED_PROXIES": ["10.0.0.0/8"]},
@@ -64,6 +65,7 @@ def test_published_addresses_are_named():
         ({"publicService": {"type": "LoadBalancer"}}, "publicService.type is LoadBalancer"),
         ({"migrations": {"enabled": False}}, "migrations.enabled is false"),
         ({"worker": {"replicas": 1}}, "worker has one pod"),
+        ({"worker": {"keda": KEDA}}, "worker.keda.query is empty"),
         ({"service": {"processes": 4}}, "service.resources.limits.cpu is 1 for 4 processes"),
         ({"config": {"ALLOW_INSECURE_UPSTREAM": True}}, "config.ALLOW_INSECURE_UPSTREAM is true"),
     ],

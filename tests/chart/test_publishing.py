@@ -110,6 +110,7 @@ def test_a_large_number_is_written_as_it_was_given():
             {"worker": {"autoscaling": {"enabled": True}}},
             "worker.keda.enabled: cannot be used with worker.autoscaling",
         ),
+        ({"worker": {"keda": {"minReplicas": 0}}}, "/worker/keda/minReplicas"),
         ({"worker": {"keda": {"serverAddress": ""}}}, "worker.keda.serverAddress: is missing"),
         (
             {"worker": {"keda": {"maxReplicas": 1}}},
