@@ -46,6 +46,16 @@ def test_beside_an_app_they_say_what_to_include():
     assert "http://127.0.0.1:18080/refresh" in said
 
 
+@pytest.mark.parametrize(
+    ("enabled", "missing"), [("serviceMonitor", "podMonitor"), ("podMonitor", "serviceMonitor")]
+)
+def test_beside_an_app_they_say_which_half_is_not_watched(enabled, missing):
+    monitoring = {"podMonitor": {"enabled": False}, "serviceMonitor": {"enabled": False}}
+    monitoring[enabled]["enabled"] = True
+    monitoring["podMonitor"]["sidecarPodSelector"] = {"app": "shop"} if enabled == "podMonitor" else {}
+    assert f"monitoring.{missing}.enabled is false" in notes({"monitoring": monitoring}, shape("sidecar"))
+
+
 def test_published_addresses_are_named():
     assert "https://app.example.com/api/cal/refresh" in notes(values=shape("everything-on"))
 
