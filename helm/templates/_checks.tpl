@@ -4,7 +4,7 @@ the value's name in front; all of them are said at once.
 */}}
 
 {{- define "token-broker.checks" -}}
-{{- range list "checkNames" "checkImage" "checkChain" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
+{{- range list "checkNames" "checkImage" "checkChain" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPods" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
 {{ include (printf "token-broker.%s" .) $ | trim }}
 {{- end }}
 {{- end }}
@@ -106,6 +106,24 @@ externalSecret.remoteRefs.{{ $client.secret.key }}: is missing, and clients[{{ $
 {{- range $place, $variable := $options.extraEnv }}
 {{- if or (hasPrefix "TOKEN_BROKER_" $variable.name) (has $variable.name $taken) }}
 {{ $section }}.extraEnv[{{ $place }}]: {{ $variable.name }} is set by the chart; use config for a setting, secrets for a secret, tracing for traces
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The options of `pod` are for whom they concern; in the section of one kind of pod each must concern it. */}}
+{{- define "token-broker.checkPods" -}}
+{{- $values := .Values }}
+{{- $many := list "spread" "topologySpreadConstraints" "extraContainers" }}
+{{- $inside := list "extraEnv" "extraEnvFrom" "extraVolumes" "extraVolumeMounts" }}
+{{- $idle := dict "migrations" $many "tests" (concat $many $inside (list "initContainers")) }}
+{{- if eq $values.mode "sidecar" }}
+{{- $_ := set $idle "service" (without (keys $values.pod) "extraEnv" "extraEnvFrom" "extraVolumes" "extraVolumeMounts" | sortAlpha) }}
+{{- end }}
+{{- range $section, $names := $idle }}
+{{- range $names }}
+{{- if hasKey (get $values $section).pod . }}
+{{ $section }}.pod.{{ . }}: has no effect {{ ternary "in sidecar mode, where it is for the app's own Deployment to say" "on this pod" (eq $section "service") }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -107,6 +107,27 @@ def test_an_option_of_one_kind_of_pod_takes_the_place_of_the_same_option_of_all(
     assert sum(rendered.pod(each)["nodeSelector"] == {"a": "b"} for each in COMPONENTS) == 3
 
 
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_annotations_and_affinity_are_said_once_for_all(component):
+    off, affinity = {"mesh.example.com/inject": "false"}, {"nodeAffinity": {"any": "thing"}}
+    pod = Rendered({"pod": {"annotations": off, "affinity": affinity}}).pod_of(component)
+    assert pod["metadata"]["annotations"].items() >= off.items()
+    assert pod["spec"]["affinity"] == affinity
+
+
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [
+        ("tests", {"extraVolumes": [{"name": "ca", "emptyDir": {}}]}),
+        ("tests", {"extraEnv": [{"name": "A", "value": "b"}]}),
+        ("migrations", {"extraContainers": [{"name": "shipper", "image": "shipper:1"}]}),
+        ("migrations", {"spread": "hard"}),
+    ],
+)
+def test_an_option_that_a_pod_has_no_use_for_is_refused(section, option):
+    assert f"{section}.pod.{next(iter(option))}: has no effect" in refusal({section: {"pod": option}})
+
+
 def test_more_variables_volumes_and_mounts_are_added_to_the_charts_own():
     rendered = Rendered(values=shape("everything-on"))
     for component in ("service", "worker", "migrate"):

@@ -132,6 +132,7 @@ def test_the_apps_pods_are_under_the_charts_policy_only_when_they_are_named():
             "httpRoute.enabled: has no effect",
         ),
         ({"service": {"autoscaling": {"enabled": True}}}, "service.autoscaling.enabled: has no effect"),
+        ({"service": {"pod": {"nodeSelector": {"a": "b"}}}}, "service.pod.nodeSelector: has no effect"),
         ({"monitoring": {"podMonitor": {"enabled": True}}}, "podMonitor.sidecarPodSelector: is missing"),
     ],
 )
