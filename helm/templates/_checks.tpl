@@ -156,10 +156,22 @@ worker.keda.serverAddress: is missing; name your Prometheus (example: http://pro
 {{- $section := get $.Values $name }}
 {{- $least := include "token-broker.leastReplicas" $section | int }}
 {{- $budget := $section.podDisruptionBudget }}
-{{- if and $budget.enabled (eq (toString $budget.maxUnavailable) "") (not (hasSuffix "%" (toString $budget.minAvailable))) (ge $least 2) (ge (int $budget.minAvailable) $least) }}
+{{- if and $budget.enabled (ge $least 2) }}
+{{- if has (toString $budget.maxUnavailable) (list "0" "0%") }}
+{{ $name }}.podDisruptionBudget.maxUnavailable: must be at least 1, or no node can be drained
+{{- else if and (eq (toString $budget.maxUnavailable) "") (eq (toString $budget.minAvailable) "") }}
+{{ $name }}.podDisruptionBudget.minAvailable: is missing; give it or maxUnavailable
+{{- else if and (eq (toString $budget.maxUnavailable) "") (ge (include "token-broker.podsOf" (dict "share" $budget.minAvailable "all" $least) | int) $least) }}
 {{ $name }}.podDisruptionBudget.minAvailable: must be below the number of pods ({{ $least }}), or no node can be drained
 {{- end }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* How many pods a number or a percentage of them is, rounded up as Kubernetes does: dict of share and all. */}}
+{{- define "token-broker.podsOf" -}}
+{{- $share := toString .share }}
+{{- if hasSuffix "%" $share }}{{ divf (mulf (trimSuffix "%" $share) .all) 100 | ceil | int }}{{ else }}{{ int .share }}{{ end }}
 {{- end }}
 
 {{/* What would have no effect is not asked for by anybody who knows it: say so. */}}
@@ -189,6 +201,12 @@ monitoring.podMonitor.sidecarPodSelector: has an effect in sidecar mode only, wi
 {{- define "token-broker.checkPublishing" -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
 ingress.hosts: is missing; name your app's host (example: [app.example.com])
+{{- end }}
+{{- range $name := list "externalTrafficPolicy" "loadBalancerClass" "loadBalancerSourceRanges" }}
+{{- $fits := ternary (list "LoadBalancer" "NodePort") (list "LoadBalancer") (eq $name "externalTrafficPolicy") }}
+{{- if and (get $.Values.publicService $name) (not (has $.Values.publicService.type $fits)) }}
+publicService.{{ $name }}: needs publicService.type {{ join " or " $fits }}; it is {{ $.Values.publicService.type }}
+{{- end }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 httpRoute.parentRefs: is missing; name the Gateway (example: [{name: web, namespace: gateways}])

@@ -80,6 +80,46 @@ def test_a_budget_that_keeps_every_pod_is_refused():
     assert "worker.podDisruptionBudget.minAvailable: must be below the number of pods (2)" in said
 
 
+@pytest.mark.parametrize("budget", [{"minAvailable": "51%"}, {"maxUnavailable": 0}, {"maxUnavailable": "0%"}])
+def test_a_budget_that_lets_no_pod_go_is_refused_however_it_is_written(budget):
+    said = refusal({"service": {"podDisruptionBudget": budget}})
+    assert f"service.podDisruptionBudget.{next(iter(budget))}: must" in said
+
+
+def test_a_budget_is_said_in_one_of_two_ways():
+    either = {"podDisruptionBudget": {"minAvailable": "", "maxUnavailable": 1}}
+    spec = Rendered({"worker": either}).named("PodDisruptionBudget", "worker")["spec"]
+    assert (spec["maxUnavailable"], "minAvailable" in spec) == (1, False)
+    neither = {"podDisruptionBudget": {"minAvailable": ""}}
+    assert "worker.podDisruptionBudget.minAvailable: is missing" in refusal({"worker": neither})
+
+
+def test_a_budget_is_a_number_or_a_percentage():
+    wrong = {"podDisruptionBudget": {"minAvailable": "half"}}
+    assert "/service/podDisruptionBudget/minAvailable" in refusal({"service": wrong})
+    spec = Rendered({"service": {"podDisruptionBudget": {"minAvailable": "50%"}}}).named(
+        "PodDisruptionBudget", "service"
+    )["spec"]
+    assert spec["minAvailable"] == "50%"
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"externalTrafficPolicy": "Local"},
+        {"loadBalancerClass": "internal"},
+        {"loadBalancerSourceRanges": ["192.0.2.0/24"]},
+    ],
+)
+def test_what_is_about_load_balancers_needs_one(option):
+    name = next(iter(option))
+    assert f"publicService.{name}: needs publicService.type" in refusal({"publicService": option})
+    balanced = Rendered({"publicService": option | {"type": "LoadBalancer"}}).named("Service", "public")[
+        "spec"
+    ]
+    assert balanced[name] == option[name]
+
+
 def test_an_autoscaler_decides_alone_how_many_pods_there_are():
     rendered = Rendered({"service": {"autoscaling": {"enabled": True, "maxReplicas": 7}}})
     scaler = rendered.named("HorizontalPodAutoscaler", "service")["spec"]
