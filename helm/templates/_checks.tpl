@@ -156,22 +156,28 @@ worker.keda.serverAddress: is missing; name your Prometheus (example: http://pro
 {{- $section := get $.Values $name }}
 {{- $least := include "token-broker.leastReplicas" $section | int }}
 {{- $budget := $section.podDisruptionBudget }}
+{{- $gone := include "token-broker.orNothing" $budget.maxUnavailable }}
+{{- $left := include "token-broker.orNothing" $budget.minAvailable }}
 {{- if and $budget.enabled (ge $least 2) }}
-{{- if has (toString $budget.maxUnavailable) (list "0" "0%") }}
+{{- if has $gone (list "0" "0%") }}
 {{ $name }}.podDisruptionBudget.maxUnavailable: must be at least 1, or no node can be drained
-{{- else if and (eq (toString $budget.maxUnavailable) "") (eq (toString $budget.minAvailable) "") }}
+{{- else if not (or $gone $left) }}
 {{ $name }}.podDisruptionBudget.minAvailable: is missing; give it or maxUnavailable
-{{- else if and (eq (toString $budget.maxUnavailable) "") (ge (include "token-broker.podsOf" (dict "share" $budget.minAvailable "all" $least) | int) $least) }}
+{{- else if and (not $gone) (ge (include "token-broker.podsOf" (dict "share" $left "all" $least) | int) $least) }}
 {{ $name }}.podDisruptionBudget.minAvailable: must be below the number of pods ({{ $least }}), or no node can be drained
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 
+{{/* A value as text, 0 as well; null is nothing, as the empty text is. */}}
+{{- define "token-broker.orNothing" -}}
+{{- if not (kindIs "invalid" .) }}{{ . }}{{ end }}
+{{- end }}
+
 {{/* How many pods a number or a percentage of them is, rounded up as Kubernetes does: dict of share and all. */}}
 {{- define "token-broker.podsOf" -}}
-{{- $share := toString .share }}
-{{- if hasSuffix "%" $share }}{{ divf (mulf (trimSuffix "%" $share) .all) 100 | ceil | int }}{{ else }}{{ int .share }}{{ end }}
+{{- if hasSuffix "%" .share }}{{ divf (mulf (trimSuffix "%" .share) .all) 100 | ceil | int }}{{ else }}{{ int .share }}{{ end }}
 {{- end }}
 
 {{/* What would have no effect is not asked for by anybody who knows it: say so. */}}

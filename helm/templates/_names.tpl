@@ -49,7 +49,7 @@ name: {{ .name | quote }}
 namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- merge (include "token-broker.labels" . | fromYaml) (default dict .labels) | toYaml | nindent 2 }}
-{{- with merge (deepCopy (default dict .annotations)) .root.Values.commonAnnotations }}
+{{- with merge (deepCopy (default dict .annotations)) (default dict .root.Values.commonAnnotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}

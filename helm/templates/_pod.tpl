@@ -73,8 +73,8 @@ affinity:
 {{- $options := include "token-broker.podOptions" . | fromYaml }}
 labels:
   {{- $fixed := merge (dict "app.kubernetes.io/part-of" "token-broker") (include "token-broker.selectorLabels" . | fromYaml) }}
-  {{- merge $fixed (default dict $options.labels) .root.Values.commonLabels | toYaml | nindent 2 }}
-{{- $annotations := merge (deepCopy (default dict $options.annotations)) (include "token-broker.checksums" .root | fromYaml) .root.Values.commonAnnotations }}
+  {{- merge $fixed (default dict $options.labels) (default dict .root.Values.commonLabels) | toYaml | nindent 2 }}
+{{- $annotations := merge (deepCopy (default dict $options.annotations)) (include "token-broker.checksums" .root | fromYaml) (default dict .root.Values.commonAnnotations) }}
 {{- with $annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -97,7 +97,7 @@ kind: Deployment
 metadata:
   {{- include "token-broker.metadata" (merge (dict "name" $name "annotations" .section.annotations) .) | nindent 2 }}
 spec:
-  {{- if not .scaled }}
+  {{- if not (or .scaled (kindIs "invalid" .section.replicas)) }}
   replicas: {{ .section.replicas | int64 }}
   {{- end }}
   revisionHistoryLimit: {{ $values.revisionHistoryLimit | int64 }}
@@ -134,10 +134,11 @@ spec:
         {{- end }}
 {{- end }}
 
-{{/* How many pods a section has at least. */}}
+{{/* How many pods a section has at least; of an autoscaler of one's own, for which `replicas` is null, two are expected. */}}
 {{- define "token-broker.leastReplicas" -}}
 {{- if .autoscaling.enabled }}{{ .autoscaling.minReplicas }}
 {{- else if dig "keda" "enabled" false . }}{{ .keda.minReplicas }}
+{{- else if kindIs "invalid" .replicas }}2
 {{- else }}{{ .replicas }}
 {{- end }}
 {{- end }}

@@ -40,7 +40,7 @@ What can be meant and mostly is not: said in the notes after an installation, ne
 {{- if and (not $own) (ne $monitors.serviceMonitor.enabled $monitors.podMonitor.enabled) }}
   monitoring.{{ ternary "podMonitor" "serviceMonitor" $monitors.serviceMonitor.enabled }}.enabled is false: in sidecar mode the ServiceMonitor scrapes the worker and the PodMonitor your app's pods, and an alert fires for those that are missing.
 {{- end }}
-{{- $limit := dig "limits" "cpu" "" .Values.service.resources | toString }}
+{{- $limit := dig "limits" "cpu" "" (default dict .Values.service.resources) | toString }}
 {{- if and (gt (int .Values.service.processes) 1) $limit (not (hasSuffix "m" $limit)) (lt ($limit | float64) (.Values.service.processes | float64)) }}
   service.resources.limits.cpu is {{ $limit }} for {{ .Values.service.processes }} processes: give them about one each.
 {{- end }}

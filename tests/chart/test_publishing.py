@@ -87,9 +87,10 @@ def test_a_budget_that_lets_no_pod_go_is_refused_however_it_is_written(budget):
 
 
 def test_a_budget_is_said_in_one_of_two_ways():
-    either = {"podDisruptionBudget": {"minAvailable": "", "maxUnavailable": 1}}
-    spec = Rendered({"worker": either}).named("PodDisruptionBudget", "worker")["spec"]
-    assert (spec["maxUnavailable"], "minAvailable" in spec) == (1, False)
+    for nothing in ("", None):
+        either = {"podDisruptionBudget": {"minAvailable": nothing, "maxUnavailable": 1}}
+        spec = Rendered({"worker": either}).named("PodDisruptionBudget", "worker")["spec"]
+        assert (spec["maxUnavailable"], "minAvailable" in spec) == (1, False)
     neither = {"podDisruptionBudget": {"minAvailable": ""}}
     assert "worker.podDisruptionBudget.minAvailable: is missing" in refusal({"worker": neither})
 
@@ -126,6 +127,12 @@ def test_an_autoscaler_decides_alone_how_many_pods_there_are():
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 7)
     assert scaler["metrics"][0]["containerResource"]["container"] == "token-broker"
     assert "replicas" not in rendered.named("Deployment", "service")["spec"]
+
+
+def test_an_autoscaler_of_ones_own_may_decide():
+    rendered = Rendered({"worker": {"replicas": None}})
+    assert "replicas" not in rendered.named("Deployment", "worker")["spec"]
+    assert len(rendered.all("PodDisruptionBudget")) == 2
 
 
 def test_keda_counts_due_grants_once_however_many_workers_report_them():

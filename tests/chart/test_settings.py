@@ -8,8 +8,9 @@ import yaml
 from service.settings.fields import env_name
 from service.settings.grammar import parse_duration
 from service.settings.model import Values
-from tests.chart.found import Rendered, merged, refusal
-from tests.chart.helm import CHART
+from tests.chart.found import Rendered, merged, refusal, shape
+from tests.chart.helm import CHART, Refused
+from tests.chart.values import keys, merge_in
 
 # Where it listens, how many processes share that, and where its clients' file lies.
 THE_CHARTS_OWN = {"PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS", "WORKERS", "CLIENTS_FILE"}
@@ -108,6 +109,27 @@ def test_ports_move_listeners_container_ports_and_services_together():
 def test_a_wrong_value_is_refused_by_its_name(changes, named):
     said = refusal(changes)
     assert named in said
+
+
+def test_a_group_that_is_left_empty_is_refused_by_its_name_or_does_no_harm():
+    groups = [path for path, value in keys(defaults()) if isinstance(value, dict)]
+    said = {path: said_without(path) for path in groups}
+    unnamed = [path for path, why in said.items() if why and not names(why, path)]
+    assert unnamed == []
+    assert said["service",]
+    assert not said["podSecurityContext", "seccompProfile"]
+
+
+def names(said, path):
+    return f"missing property '{path[-1]}'" in said or f"{'.'.join(path)}." in said
+
+
+def said_without(path):
+    try:
+        Rendered(merge_in([(path, None)]), shape("everything-on"))
+    except Refused as refused:
+        return str(refused)
+    return ""
 
 
 def test_several_problems_are_said_at_once():

@@ -27,7 +27,7 @@ def check_values(bases, chart=CHART):
     for batch in _batches(defaults):
         tried += len(batch)
         # Helm names at once everything that the schema refuses; only the rest costs a run each.
-        said, _ = _rendered(bases[0], chart, _merged(batch))
+        said, _ = _rendered(bases[0], chart, merge_in(batch))
         left += [(path, wrong) for path, wrong in batch if not _is_named(path, said)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(lambda each: _judge(bases, chart, *each), left))
@@ -36,20 +36,20 @@ def check_values(bases, chart=CHART):
 
 def _batches(defaults):
     """Yield lists of path and wrong value that can be tried in one run: no path lies within another."""
-    keys = list(_keys(defaults))
-    yield [(path, {UNKNOWN: 1}) for path, value in keys if not isinstance(value, dict)]
-    groups = [path for path, value in keys if isinstance(value, dict)]
+    found = list(keys(defaults))
+    yield [(path, {UNKNOWN: 1}) for path, value in found if not isinstance(value, dict)]
+    groups = [path for path, value in found if isinstance(value, dict)]
     for depth in sorted({len(path) for path in groups}):
         yield [(path, "wrong") for path in groups if len(path) == depth]
     yield [((*path, UNKNOWN), "x") for path in [(), *groups]]
 
 
-def _keys(values, path=()):
+def keys(values, path=()):
     """Yield every path in the defaults and its value."""
     for key, value in values.items():
         yield (*path, key), value
         if isinstance(value, dict):
-            yield from _keys(value, (*path, key))
+            yield from keys(value, (*path, key))
 
 
 def _is_named(path, said):
@@ -67,7 +67,7 @@ def _is_named(path, said):
 def _judge(bases, chart, path, wrong):
     """Try one value alone, on each shape until one uses it; returns the problem, if there is one."""
     for base in bases:
-        said, text = _rendered(base, chart, _merged([(path, wrong)]))
+        said, text = _rendered(base, chart, merge_in([(path, wrong)]))
         if said:
             return None if _is_named(path, said) else _problem(path, f"is not named by: {said[:300]}")
         if path[-1] == UNKNOWN and UNKNOWN in text:
@@ -86,7 +86,8 @@ def _rendered(base, chart, given):
         return str(refused), ""
 
 
-def _merged(batch):
+def merge_in(batch):
+    """Return the values in which every one of these paths has its value."""
     merged = {}
     for path, wrong in batch:
         group = merged
