@@ -66,5 +66,5 @@ Rules of the NetworkPolicies: each names both whom it lets through and at which 
 {{ toYaml . }}
 {{- end }}
 {{- end }}
-{{- include "token-broker.ingressRule" (dict "root" .root "port" $ports.observe "peers" $policy.observe "tested" $tested) }}
+{{- include "token-broker.ingressRule" (dict "root" .root "port" $ports.observe "peers" $policy.observe "tested" (and $tested (or (eq .component "worker") (eq .root.Values.mode "deployment")))) }}
 {{- end }}

@@ -10,6 +10,10 @@ finds in `.Subcharts`:
       {{- end }}
     spec:
       terminationGracePeriodSeconds: {{ include "token-broker.sidecar.terminationGracePeriodSeconds" $broker }}
+      {{- with include "token-broker.sidecar.imagePullSecrets" $broker }}
+      imagePullSecrets:
+        {{- . | nindent 8 }}
+      {{- end }}
       {{- with include "token-broker.sidecar.initContainers" $broker }}
       initContainers:
         {{- . | nindent 8 }}
@@ -52,6 +56,18 @@ Include all of them: which of the two lists of containers has the broker in it i
 {{- with (include "token-broker.podOptions" (dict "root" . "section" .Values.service) | fromYaml).extraVolumes }}
 {{ toYaml . }}
 {{- end }}
+{{- end }}
+
+{{/* What its image is pulled with: the kubelet asks the pod that the container is in. */}}
+{{- define "token-broker.sidecar.imagePullSecrets" -}}
+{{- include "token-broker.sidecar.about" . -}}
+{{- with .Values.image.pullSecrets }}{{ toYaml . }}{{ end }}
+{{- end }}
+
+{{/* Who may reach the broker, as ingress rules for the policy of the app's pods; empty when nobody is named. */}}
+{{- define "token-broker.sidecar.ingress" -}}
+{{- include "token-broker.sidecar.about" . }}
+{{- include "token-broker.ingressRules" (dict "root" . "component" "service") | trim }}
 {{- end }}
 
 {{/* What the broker must reach, as egress rules for the policy of the app's pods: only the app knows the rest. */}}

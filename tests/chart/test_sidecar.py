@@ -17,17 +17,14 @@ def app_chart():
 @pytest.fixture
 def app_pod(app_chart):
     """Return a function: the app's pod, with changes of the broker's values."""
+    return lambda **broker: apps(app_chart, "Deployment", broker)["spec"]["template"]["spec"]
 
-    def pod(**broker):
-        documents = render({"token-broker": broker}, chart=app_chart, name="shop")
-        (app,) = (
-            each
-            for each in documents
-            if each["metadata"]["name"] == "shop-app" and each["kind"] == "Deployment"
-        )
-        return app["spec"]["template"]["spec"]
 
-    return pod
+def apps(chart, kind, broker):
+    """Return the app's own object of this kind, with changes of the broker's values."""
+    documents = render({"token-broker": broker}, chart=chart, name="shop")
+    (found,) = (each for each in documents if (each["metadata"]["name"], each["kind"]) == ("shop-app", kind))
+    return found
 
 
 def broker_in(containers):
@@ -100,11 +97,21 @@ def test_the_apps_pods_roll_when_the_clients_file_changes(app_chart):
 
 def annotations_of_app(chart, clients):
     broker = {"config": {"CAL_OAUTH_CLIENT_ID": ""}, "clients": clients}
-    documents = render({"token-broker": broker}, chart=chart, name="shop")
-    (app,) = (
-        each for each in documents if each["kind"] == "Deployment" and each["metadata"]["name"] == "shop-app"
-    )
-    return app["spec"]["template"]["metadata"]["annotations"]
+    return apps(chart, "Deployment", broker)["spec"]["template"]["metadata"]["annotations"]
+
+
+def test_the_brokers_image_is_pulled_with_the_brokers_secrets(app_pod):
+    assert "imagePullSecrets" not in app_pod()
+    assert app_pod(image={"pullSecrets": [{"name": "registry"}]})["imagePullSecrets"] == [
+        {"name": "registry"}
+    ]
+
+
+def test_whoever_may_see_the_brokers_figures_reaches_them_in_the_apps_pod(app_chart):
+    watching = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    policy = apps(app_chart, "NetworkPolicy", {"networkPolicy": {"observe": watching}})
+    assert {"ports": [{"port": 19090, "protocol": "TCP"}], "from": watching} in policy["spec"]["ingress"]
+    assert len(apps(app_chart, "NetworkPolicy", {})["spec"]["ingress"]) == 1
 
 
 def test_worker_migrations_and_their_policies_come_from_the_chart():
