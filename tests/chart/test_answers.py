@@ -7,6 +7,7 @@ import pytest
 
 from tests.chart.found import Rendered, shape
 from tests.chart.helm import CHART
+from tests.chart.release import HOOK
 from tests.support.doors import open_house
 
 _SPEC = importlib.util.spec_from_file_location("answers", CHART / "files" / "answers.py")
@@ -85,3 +86,8 @@ def test_beside_an_app_it_asks_the_worker():
 
 def test_it_need_not_be_there():
     assert Rendered({"tests": {"enabled": False}}).all("Pod") == []
+
+
+def test_the_pod_is_there_until_the_next_test_so_that_its_lines_can_be_read():
+    annotations = Rendered().pod_of("test")["metadata"]["annotations"]
+    assert annotations == {HOOK: "test", f"{HOOK}-delete-policy": "before-hook-creation"}
