@@ -4,7 +4,7 @@ the value's name in front; all of them are said at once.
 */}}
 
 {{- define "token-broker.checks" -}}
-{{- range list "checkNames" "checkImage" "checkChain" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPods" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
+{{- range list "checkNames" "checkImage" "checkChain" "checkUpstream" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPods" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
 {{ include (printf "token-broker.%s" .) $ | trim }}
 {{- end }}
 {{- end }}
@@ -20,6 +20,21 @@ fullnameOverride: is needed, because {{ $name | quote }} cannot be the beginning
 {{- define "token-broker.checkImage" -}}
 {{- if not .Values.image.repository }}
 image.repository: is missing; build the image from the Dockerfile, push it, and name where (example: registry.example.com/token-broker)
+{{- end }}
+{{- end }}
+
+{{/* The program would not start either; here it is known before anything is installed. */}}
+{{- define "token-broker.checkUpstream" -}}
+{{- $config := .Values.config }}
+{{- if gt (include "token-broker.seconds" (default 0 $config.SUPERSEDED_WINDOW) | float64) 604800.0 }}
+config.SUPERSEDED_WINDOW: must be at most 7d; it is {{ include "token-broker.text" $config.SUPERSEDED_WINDOW }}
+{{- end }}
+{{- $urls := dict "config.CAL_API_URL" $config.CAL_API_URL }}
+{{- range $place, $client := .Values.clients }}{{ $_ := set $urls (printf "clients[%d].apiUrl" $place) (default "" $client.apiUrl) }}{{ end }}
+{{- range $name, $url := $urls }}
+{{- if and (hasPrefix "http://" $url) (not $config.ALLOW_INSECURE_UPSTREAM) (not (regexMatch "^http://(localhost|127\\.|\\[::1\\])" $url)) }}
+{{ $name }}: must be https, because the client's secret goes there; or say config.ALLOW_INSECURE_UPSTREAM: true
+{{- end }}
 {{- end }}
 {{- end }}
 

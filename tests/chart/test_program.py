@@ -10,7 +10,7 @@ import tomllib
 import pytest
 
 from service.settings import load_settings
-from tests.chart.found import Rendered, env_of, mounted_secrets, shape
+from tests.chart.found import Rendered, env_of, mounted_secrets, refusal, shape
 from tests.chart.helm import render
 from tests.chart.shapes import all_shapes
 
@@ -73,11 +73,15 @@ def test_the_clients_are_read_as_they_were_written(tmp_path):
 
 
 def test_a_client_written_with_quotes_cannot_say_more_than_its_own_table():
-    url = 'https://api.cal.com/v2"\n[[clients]]'
+    url = 'https://api.cal.com/v2"\\<[[clients]]'
+    written = Rendered(at_url(url)).named("ConfigMap", "clients")["data"]["clients.toml"]
+    assert [client["api_url"] for client in tomllib.loads(written)["clients"]] == [url]
+    assert "/clients/0/apiUrl" in refusal(at_url('https://api.cal.com/v2"\n[[clients]]'))
+
+
+def at_url(url):
     clients = [{"name": "acme", "id": "clacme", "secret": {"key": "A"}, "apiUrl": url}]
-    changes = {"config": {"CAL_OAUTH_CLIENT_ID": ""}, "clients": clients}
-    written = Rendered(changes).named("ConfigMap", "clients")["data"]["clients.toml"]
-    assert len(tomllib.loads(written)["clients"]) == 1
+    return {"config": {"CAL_OAUTH_CLIENT_ID": ""}, "clients": clients}
 
 
 def test_beside_an_app_it_takes_it_too(tmp_path):

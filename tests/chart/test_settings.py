@@ -58,8 +58,9 @@ def test_a_list_is_written_as_the_program_reads_lists():
     ("given", "written"), [(0, "0"), (90, "90"), (0.5, "0.500"), (1000000, "1000000"), ("7d", "7d")]
 )
 def test_a_number_is_written_as_the_program_reads_durations(given, written):
-    env = Rendered({"config": {"SUPERSEDED_WINDOW": given}}).env("service")
-    assert env["TOKEN_BROKER_SUPERSEDED_WINDOW"] == written
+    name = "BINDING_ABSOLUTE" if given == 1000000 else "SUPERSEDED_WINDOW"
+    env = Rendered({"config": {name: given}}).env("service")
+    assert env[f"TOKEN_BROKER_{name}"] == written
 
 
 @pytest.mark.parametrize("nothing", ["", [], None])
@@ -91,6 +92,17 @@ def test_ports_move_listeners_container_ports_and_services_together():
         ({"config": {"UPSTREAM_RATE": 450}}, "/config/UPSTREAM_RATE"),
         ({"config": {"ALLOWED_ORIGINS": ["*"]}}, "/config/ALLOWED_ORIGINS/0"),
         ({"config": {"PUBLIC_PATH": "refresh/"}}, "/config/PUBLIC_PATH"),
+        ({"config": {"PUBLIC_PATH": "/healthz"}}, "/config/PUBLIC_PATH"),
+        ({"config": {"MIN_LIFE": "0s"}}, "/config/MIN_LIFE"),
+        ({"config": {"MIN_LIFE": 0}}, "/config/MIN_LIFE"),
+        (
+            {"config": {"SUPERSEDED_WINDOW": "169h"}},
+            "config.SUPERSEDED_WINDOW: must be at most 7d; it is 169h",
+        ),
+        ({"config": {"ALLOWED_ORIGINS": "https://a.example.com/page"}}, "/config/ALLOWED_ORIGINS"),
+        ({"config": {"TRUSTED_PROXIES": ["ingress"]}}, "/config/TRUSTED_PROXIES/0"),
+        ({"config": {"CAL_API_URL": "http://cal.internal/v2"}}, "config.CAL_API_URL: must be https"),
+        ({"config": {"CAL_API_URL": "https://user:secret@cal.internal/v2"}}, "/config/CAL_API_URL"),
         ({"config": {"WORKERS": 2}}, "WORKERS"),
         ({"config": {"ENCRYPTION_KEYS": "2026a:c2VjcmV0"}}, "ENCRYPTION_KEYS"),
         ({"config": {"CAL_OAUTH_CLIENT_ID": ""}}, "config.CAL_OAUTH_CLIENT_ID: is missing"),
