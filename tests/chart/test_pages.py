@@ -78,8 +78,19 @@ def test_its_sidecar_is_rendered_into_the_apps_pod(typed):
     )
 
 
-def test_the_values_in_the_charts_own_page_are_taken():
+def values_shown():
     page = (ROOT / "helm" / "README.md").read_text()
-    shown = re.search(r"```yaml\n# values.yaml\n(.*?)```", page, re.DOTALL)[1]
-    values = yaml.safe_load(shown.replace("sha256:...", "sha256:" + "0" * 64))
-    assert render(values)
+    shown = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    return [yaml.safe_load(each.replace("sha256:...", "sha256:" + "0" * 64)) for each in shown]
+
+
+@pytest.mark.parametrize("values", values_shown(), ids=min)
+def test_the_values_in_the_charts_own_page_are_taken(values):
+    image = {"repository": "registry.example.com/token-broker"}
+    assert render({"image": image} | values)
+
+
+def test_the_charts_own_page_shows_what_there_is_to_choose():
+    shown = [values.keys() for values in values_shown()]
+    for choice in ("ingress", "externalSecret", "clients"):
+        assert any(choice in values for values in shown)
