@@ -126,3 +126,10 @@ def test_a_destination_that_is_nowhere_is_refused():
 
 def test_policies_may_be_somebody_elses():
     assert Rendered({"networkPolicy": {"enabled": False}}).all("NetworkPolicy") == []
+
+
+def test_a_database_proxy_beside_the_migrations_reaches_what_it_needs():
+    proxied = {"to": [{"ipBlock": {"cidr": "10.30.0.0/24"}}], "ports": [{"port": 3307, "protocol": "TCP"}]}
+    rendered = Rendered({"networkPolicy": {"extraMigrationEgress": [proxied]}})
+    assert proxied in rendered.named("NetworkPolicy", "migrate")["spec"]["egress"]
+    assert proxied not in rendered.named("NetworkPolicy", "worker")["spec"]["egress"]
