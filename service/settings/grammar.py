@@ -26,6 +26,8 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+# What else the public listener has: the refresh endpoint there would be answered by it.
+TAKEN_PATHS = frozenset({"/healthz", "/keep-fresh.js", "/use-fresh-token.js"})
 
 
 def parse_duration(text: str) -> timedelta:
@@ -168,6 +170,8 @@ def parse_path(text: str) -> str:
     """Read an absolute URL path without empty or dot segments, trailing slash or escapes."""
     if not _PATH.fullmatch(text) or {".", ".."} & set(text.split("/")):
         raise ValueError("must be an absolute path without trailing slash, query or '%'")
+    if text in TAKEN_PATHS:
+        raise ValueError("must be another path: the public listener has something else there")
     return text
 
 

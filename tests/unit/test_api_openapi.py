@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from service.api.errors import STATUS
+from service.settings.grammar import TAKEN_PATHS
 from tests.support.doors import ALL_BUT_ADMIN, HELD, api_key, open_house
 
 CALLS = {
@@ -44,6 +45,11 @@ async def test_the_public_listener_is_described_too(house):
     assert calls_of(await document(house, "/openapi-public.json")) == {
         "get /refresh", "options /refresh", "get /keep-fresh.js", "get /use-fresh-token.js", "get /healthz"
     }  # fmt: skip
+
+
+async def test_the_endpoint_is_put_nowhere_that_the_public_listener_has_something_else(house):
+    described = (await document(house, "/openapi-public.json"))["paths"]
+    assert described.keys() - {"/refresh"} == TAKEN_PATHS
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/openapi-public.json"])

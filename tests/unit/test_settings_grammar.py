@@ -115,6 +115,12 @@ def test_a_path_is_plain_or_refused(text):
         grammar.parse_path(text)
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/keep-fresh.js", "/use-fresh-token.js"])
+def test_the_refresh_endpoint_is_not_put_where_something_else_is(path):
+    with pytest.raises(ValueError, match="another path"):
+        grammar.parse_path(path)
+
+
 PARSERS = [
     grammar.parse_duration, grammar.parse_rate, grammar.parse_limit, grammar.parse_host, grammar.parse_port,
     grammar.parse_address, grammar.parse_network, grammar.parse_path, grammar.parse_flag, grammar.parse_count,
