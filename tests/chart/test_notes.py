@@ -40,6 +40,13 @@ def test_they_say_nothing_more_where_there_is_nothing_to_look_at():
     assert "Look at these" not in notes_of_a_good_release()
 
 
+def test_each_warning_is_a_line_of_its_own_below_its_heading():
+    said = run("install", "broker", str(CHART), "--dry-run=client", values=MINIMAL)
+    warnings = said.rpartition("Look at these:\n")[2].splitlines()
+    assert len(warnings) == 4
+    assert all(re.match(r"  \S+ is ", line) for line in warnings)
+
+
 def test_beside_an_app_they_say_what_to_include():
     said = notes(values=shape("sidecar"))
     assert "include token-broker.sidecar.*" in said

@@ -57,6 +57,14 @@ def test_the_helper_need_not_be_published():
     assert [path["path"] for path in rule["http"]["paths"]] == ["/api/cal/refresh"]
 
 
+@pytest.mark.parametrize(
+    "host", ["https://app.example.com", "app.example.com/", "App.example.com", "a b", ""]
+)
+def test_a_host_is_a_name_and_nothing_more(host):
+    assert "/ingress/hosts/0" in refusal({"ingress": {"enabled": True, "hosts": [host]}})
+    assert "/httpRoute/hostnames/0" in refusal({"httpRoute": {"hostnames": [host]}})
+
+
 def test_publishing_nowhere_is_refused():
     assert "ingress.hosts: is missing" in refusal({"ingress": {"enabled": True}})
     assert "httpRoute.parentRefs: is missing" in refusal({"httpRoute": {"enabled": True}})
