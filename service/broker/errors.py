@@ -100,6 +100,12 @@ class RefreshInProgress(BrokerError):
     code = "refresh_in_progress"
 
 
+class SessionUnavailable(BrokerError):
+    """Who is signed in at the app cannot be known now, so nothing is handed out: ask again."""
+
+    code = "session_unavailable"
+
+
 class SealBroken(BrokerError):
     """A stored secret cannot be opened: its key is missing or the value was altered."""
 

@@ -38,6 +38,7 @@ from service.broker.model.outcome import (
     Unknown,
     UpstreamUser,
 )
+from service.broker.model.session import Nobody, SignedIn, Witnessed
 from service.broker.model.user import (
     Enrolment,
     Intent,
@@ -71,10 +72,12 @@ __all__ = [
     "LookupOutcome",
     "Marks",
     "MintedPair",
+    "Nobody",
     "Profile",
     "ProfileChange",
     "Rotated",
     "RotationOutcome",
+    "SignedIn",
     "Stated",
     "TokenPair",
     "Trigger",
@@ -83,4 +86,5 @@ __all__ = [
     "UpstreamUser",
     "User",
     "UserKey",
+    "Witnessed",
 ]

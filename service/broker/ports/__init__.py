@@ -7,6 +7,7 @@ from service.broker.ports.provider import (
     MaySend,
     Provider,
 )
+from service.broker.ports.session import Witness
 from service.broker.ports.stores import (
     Aftermath,
     ClaimStore,
@@ -62,4 +63,5 @@ __all__ = [
     "UserQuery",
     "UserStore",
     "Wakeups",
+    "Witness",
 ]

@@ -1,0 +1,152 @@
+"""Where the app's public keys come from: a file that may be replaced, or an address that is asked seldom.
+
+A set that cannot be had or used changes nothing: the last good one stays, and the observer hears of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from service.adapters.key_set import Keys, PublicKey, parse_keys, read_keys
+from service.adapters.upstream.exchange import Answer, Request
+from service.adapters.upstream.wire import Wire
+from service.broker.errors import SessionUnavailable
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from service.broker.ports import Observer
+
+DEPENDENCY = "assertion_keys"
+LARGEST_FILE = 64 * 1024
+FRESH_S = 300.0
+"""A set is asked for again after so long, so that a key that was taken back stops counting."""
+AGAIN_S = 30.0
+"""However many statements name keys that are not there, the address is asked once in this time."""
+FIRST_AGAIN_S = 2.0
+"""The same while no set was ever had: the app may be starting beside the broker."""
+
+_HTTP_OK = 200
+
+
+class KeySource(Protocol):
+    """Gives the key that a statement names."""
+
+    async def key(self, key_id: str) -> PublicKey | None:
+        """Return it, None when there is none; SessionUnavailable when no set was ever had."""
+
+    async def look(self) -> None:
+        """See whether a source that failed is well again."""
+
+
+def read_key_file(path: Path) -> Keys:
+    """Return the file's keys; ValueError says why not."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except OSError as wrong:
+        raise ValueError(f"names a file that cannot be read ({wrong.strerror})") from None
+    if len(raw) > LARGEST_FILE:
+        raise ValueError(f"names a file larger than {LARGEST_FILE} bytes")
+    try:
+        return parse_keys(raw)
+    except ValueError as wrong:
+        raise ValueError(f"names a file that cannot be used: it {wrong}") from None
+
+
+class KeyFile:
+    """A file of keys. A look at its state costs microseconds, so each statement takes one."""
+
+    def __init__(self, path: Path, name: str, observer: Observer) -> None:
+        """Read the file, which is there and good; `name` is the setting that names it."""
+        self._path, self._name, self._observer = path, name, observer
+        self._seen = _signature(path)
+        self._keys = read_key_file(path)
+
+    async def key(self, key_id: str) -> PublicKey | None:
+        """Return the key by this id, of the file as it is now."""
+        await self.look()
+        return self._keys.get(key_id)
+
+    async def look(self) -> None:
+        """Read the file again if it changed."""
+        seen = _signature(self._path)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._keys = read_key_file(self._path)
+        except ValueError as wrong:
+            self._observer.note("secret.kept", name=self._name, reason=str(wrong))
+            return
+        self._observer.note("secret.replaced", name=self._name)
+
+
+def _signature(path: Path) -> tuple[int, int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+class KeyAddress:
+    """An address of keys, asked when the set is old or lacks a key, one question at a time."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        timeout_s: float,
+        observer: Observer,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the URL as the settings have checked it; nothing is asked yet."""
+        parts = urlsplit(url)
+        self._wire = Wire(session, f"{parts.scheme}://{parts.netloc}", timeout_s)
+        self._request = Request("GET", parts.path or "/", query=parts.query)
+        self._observer, self._monotonic = observer, monotonic
+        self._keys: Keys = {}
+        self._old_at = self._again_at = float("-inf")
+        self._asking: asyncio.Task[None] | None = None
+
+    async def key(self, key_id: str) -> PublicKey | None:
+        """Return the key by this id, after a question if the set is old or lacks it."""
+        if key_id not in self._keys or self._monotonic() >= self._old_at:
+            await self._ask()
+        if not self._keys:
+            raise SessionUnavailable(retry_after_s=max(1.0, self._again_at - self._monotonic()))
+        return self._keys.get(key_id)
+
+    async def look(self) -> None:
+        """Ask again when the last question failed, or none was asked yet."""
+        if self._monotonic() >= self._old_at:
+            await self._ask()
+
+    async def _ask(self) -> None:
+        """Join the question under way, or ask if it is time; who leaves does not stop it."""
+        if self._asking is None or self._asking.done():
+            if self._monotonic() < self._again_at:
+                return
+            self._again_at = self._monotonic() + (AGAIN_S if self._keys else FIRST_AGAIN_S)
+            self._asking = asyncio.create_task(self._fetch())
+        await asyncio.shield(self._asking)
+
+    async def _fetch(self) -> None:
+        exchange = await self._wire.send(self._request)
+        try:
+            if not isinstance(exchange, Answer):
+                raise ValueError(getattr(exchange, "reason", "not sent"))  # noqa: TRY004 - one way out
+            if exchange.status != _HTTP_OK:
+                raise ValueError(f"status {exchange.status}")
+            self._keys = read_keys(exchange.body)
+        except ValueError as wrong:
+            self._observer.note("dependency.down", dependency=DEPENDENCY, reason=str(wrong))
+            return
+        self._old_at = self._monotonic() + FRESH_S
+        self._observer.note("dependency.up", dependency=DEPENDENCY)
