@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from service.api.doors import ClientDoor, Doors
 from service.api.serve import open_doors
+from service.api.session import NO_WITNESSES, Witnesses
 from service.broker.flights import TimeLeft
 from service.listening import Sockets, bind_all
 from service.readiness import Readiness, readiness_of
-from service.unsupported import refuse_what_is_not_there
+from service.sessions import announce, open_witnesses, require_usable_keys
 from service.wiring import Broker, open_broker
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | None = None) -> None:
     """Serve until SIGTERM or SIGINT, or until `stop` is set. Raises ConfigurationError for a taken port."""
     stop = stop or on_signals()
-    refuse_what_is_not_there(settings)
+    require_usable_keys(settings)
+    announce(settings, telemetry)
     await serve_from(bind_all(settings), settings, telemetry, stop)
 
 
@@ -45,10 +47,13 @@ async def serve_from(
     `others` are the sockets of the other service processes, if there are any, and `shared` their folder.
     """
     whose = "process" if others else "service"
-    async with open_broker(settings, telemetry, telemetry.tracing) as broker:
+    async with (
+        open_broker(settings, telemetry, telemetry.tracing) as broker,
+        open_witnesses(settings, telemetry) as witnesses,
+    ):
         readiness = readiness_of(broker, shared)
         drain_s = settings.drain.total_seconds()
-        doors = doors_of(settings, broker, readiness, telemetry)
+        doors = doors_of(settings, broker, readiness, telemetry, witnesses)
         listeners = await open_doors(doors, sockets, drain_s=drain_s, others=others)
         where = {name: f"{at.host}:{at.port}" for name, at in listeners.open.items()}
         telemetry.note(f"{whose}.started", None, **where)
@@ -61,7 +66,13 @@ async def serve_from(
         telemetry.note(f"{whose}.stopped", unfinished=left)
 
 
-def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry: Telemetry) -> Doors:
+def doors_of(
+    settings: Settings,
+    broker: Broker,
+    readiness: Readiness,
+    telemetry: Telemetry,
+    witnesses: Witnesses = NO_WITNESSES,
+) -> Doors:
     """Return what the doors need, out of the settings and a running broker."""
     failures = settings.address_failures
 
@@ -88,6 +99,7 @@ def doors_of(settings: Settings, broker: Broker, readiness: Readiness, telemetry
         public_answer_timeout_s=settings.public_answer_timeout.total_seconds(),
         enter_request=enter_request,
         follow=telemetry.tracing.request if telemetry.tracing is not None else None,
+        witnesses=witnesses,
     )
 
 

@@ -22,8 +22,8 @@ from service.listening import Sockets, bind_all_for_each
 from service.member import Place
 from service.metrics.shared import forget_gauges
 from service.roles import FAILED, FINE, WRONG_USAGE
+from service.sessions import announce, require_usable_keys
 from service.settings import ConfigurationError, Problem
-from service.unsupported import refuse_what_is_not_there
 
 if TYPE_CHECKING:
     from service.metrics import Telemetry
@@ -39,7 +39,8 @@ async def supervise(settings: Settings, telemetry: Telemetry) -> int:
 
     Raises ConfigurationError when an address or the folder for their figures cannot be used.
     """
-    refuse_what_is_not_there(settings)
+    require_usable_keys(settings)
+    announce(settings, telemetry)
     with _folder() as folder:
         return await Supervisor(settings, telemetry, bind_all_for_each(settings), folder).run()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.api.peers import Network
+from service.api.session import NO_WITNESSES, Witnesses
 from service.api.traced import FollowRequest
 from service.api.usecases import Answers, Readiness, Users
 from service.broker.ports import Observer
@@ -58,7 +59,7 @@ class Doors:
 
     `api_keys` is asked at every request, so that a mounted file may change. `enter_request` is called
     with each request's id in the request's own context, so that log lines can carry it. `follow`, where
-    there is one, follows each request that is no probe as a trace.
+    there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in.
     """
 
     answers: Answers
@@ -76,3 +77,4 @@ class Doors:
     public_answer_timeout_s: float = 35
     enter_request: Callable[[str], object] = ignore_id
     follow: FollowRequest | None = None
+    witnesses: Witnesses = NO_WITNESSES

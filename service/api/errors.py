@@ -128,6 +128,7 @@ STATUS: dict[str, int] = {
     "upstream_unavailable": 503,
     "storage_unavailable": 503,
     "refresh_in_progress": 503,
+    "session_unavailable": 503,
 }
 
 _CHALLENGES: dict[type[BrokerError], str] = {

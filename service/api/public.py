@@ -5,6 +5,7 @@ The path of a good answer is short on purpose; nothing on it parses a body or bu
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import resources
 
 import orjson
@@ -19,9 +20,10 @@ from service.api.observe import healthz
 from service.api.patience import Patience
 from service.api.peers import Peers
 from service.api.routes import Call, Handler, Operation, Route
+from service.api.session import Sessions
 from service.api.views import FreshToken, Health
 from service.broker.errors import GrantDead, GrantPaused, TokenUnknown, UserUnknown
-from service.broker.model import CurrentToken
+from service.broker.model import CurrentToken, UserKey
 
 _UNIDENTIFIED = (TokenUnknown, UserUnknown, GrantDead, GrantPaused)
 """To a browser all of these are one thing, or a stolen token could be told from a made-up one."""
@@ -32,6 +34,7 @@ _REFRESH = Operation(
     errors=(
         "bearer_missing", "bearer_malformed", "token_unknown", "origin_refused", "session_mismatch",
         "too_many_requests", "upstream_unavailable", "storage_unavailable", "refresh_in_progress",
+        "session_unavailable",
     ),
 )  # fmt: skip
 _PREFLIGHT = Operation(
@@ -60,6 +63,7 @@ class PublicDoor:
         self._path = doors.public_path
         self._peers = peers
         self._failures = AddressFailures(doors.address_failures_per_minute)
+        self._sessions = Sessions(doors.witnesses, doors.observer)
         self.origins = Origins(doors.allowed_origins, {c.name: c.origins for c in doors.clients}, peers)
 
     def routes(self) -> list[Route]:
@@ -82,7 +86,7 @@ class PublicDoor:
                 "A refresh has no body: the token is presented in the Authorization header."
             )
         try:
-            current = await self._current(token)
+            current = await self._current(token, call)
         except _UNIDENTIFIED as error:
             raise self._failures.refusal(self._peers.address_of(call.request)) from error
         call.key = current.key
@@ -92,11 +96,18 @@ class PublicDoor:
             200, orjson.dumps({"accessToken": current.access_token, "accessTokenExpiresAt": ends_at})
         )
 
-    async def _current(self, token: str) -> CurrentToken:
+    async def _current(self, token: str, call: Call) -> CurrentToken:
         """Ask the broker; a caller whose patience ends leaves, the refresh goes on."""
         if not may_be_token(token):
             raise TokenUnknown
-        return await self._patience.wait(self._answers.for_browser(token))
+        admit = partial(self._admit, call) if self._sessions.required else None
+        return await self._patience.wait(self._answers.for_browser(token, admit))
+
+    async def _admit(self, call: Call, key: UserKey) -> None:
+        """Have the app say whether it is this user who asks, from a page that may ask for this client."""
+        call.key = key
+        self.origins.admit_to(key.client, call)
+        await self._sessions.require(call.request, key)
 
 
 def _script(name: str) -> Handler:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from service.broker.answers import Admit
 from service.broker.model import CurrentToken, Enrolment, GrantEvent, Profile, ProfileChange, User, UserKey
 from service.broker.ports import UserQuery
 
@@ -14,8 +15,11 @@ from service.broker.ports import UserQuery
 class Answers(Protocol):
     """Hands out access tokens that work."""
 
-    async def for_browser(self, access_token: str) -> CurrentToken:
-        """Return the current token of whoever holds this one; TokenUnknown when it identifies nobody."""
+    async def for_browser(self, access_token: str, admit: Admit | None = None) -> CurrentToken:
+        """Return the current token of whoever holds this one; TokenUnknown when it identifies nobody.
+
+        `admit` is asked about who was identified, and raises when that user's token may not be given.
+        """
 
     async def for_service(self, key: UserKey, *, min_ttl_s: float | None, vouch: bool) -> CurrentToken:
         """Return the user's token with at least `min_ttl_s` seconds of life."""

@@ -6,6 +6,7 @@ Both doors for tokens come here: browsers with a token of theirs, services with 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NoReturn
@@ -37,6 +38,9 @@ _MOST_ROUNDS = 4
 _VOUCH_AGAIN = timedelta(minutes=1)
 _VOUCH_WITHIN_S = 0.25
 _NO_MARKS = Marks()
+
+Admit = Callable[[UserKey], Awaitable[None]]
+"""Raises when this user's token may not be given to who asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +77,21 @@ class Answers:
         self._kicked = Limits(1 / 5, burst=1)
         self._vouches: Flights[None] = Flights()
 
-    async def for_browser(self, access_token: str) -> CurrentToken:
+    async def for_browser(self, access_token: str, admit: Admit | None = None) -> CurrentToken:
         """Return a token that works, for one that was refused.
 
         Raises TokenUnknown for every token that does not identify a user (unknown, too old, revoked,
         of a user who is DEAD, PAUSED or gone: all alike), TooManyRequests, UpstreamUnavailable,
-        StorageUnavailable, RefreshInProgress.
+        StorageUnavailable, RefreshInProgress, and what `admit` raises: asked about identified users only.
         """
-        seen = await self._find(access_token)
-        if seen is None:
-            raise TokenUnknown
+        seen = await self._identify(access_token)
+        if admit is not None:
+            await admit(seen.current.key)
+            # It takes its time: a revoke, a newer pair, or another owner, that came meanwhile counts.
+            asked, seen = seen, await self._identify(access_token)
+            if seen.current.key != asked.current.key:
+                raise TokenUnknown
         try:
-            self._admit(seen)
             current = await self._resolve(replace(seen, bound=True), Asked(seen.presented()))
         except (GrantDead, GrantPaused, UserUnknown) as error:
             raise TokenUnknown from error
@@ -131,6 +138,14 @@ class Answers:
         current = await self._resolve(replaced, Asked(Presented.NOTHING), charged=True)
         self.uses.note(current, by_browser=False)
         return current
+
+    async def _identify(self, access_token: str) -> _Seen:
+        """Return whose token this is; TokenUnknown unless it counts."""
+        seen = await self._find(access_token)
+        if seen is None:
+            raise TokenUnknown
+        self._admit(seen)
+        return seen
 
     async def _find(self, access_token: str) -> _Seen | None:
         fingerprints = self._ports.fingerprints.of(access_token)

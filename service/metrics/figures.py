@@ -129,7 +129,8 @@ class Metrics:
 
         A counter that begins at 1 has not risen for Prometheus: of what is rare, the first would be missed.
         """
-        self.token_reuse.of("revoked")
+        for kind in ("revoked", "session_mismatch"):
+            self.token_reuse.of(kind)
         for client in clients:
             self.circuit_open.of(client).set(0)
             self.unreadable.of(client)

@@ -203,6 +203,10 @@ def _request_level(access_log: AccessLog, _: _State, facts: Facts) -> int:
     return WARNING if facts["status"] >= _FAULTS else INFO
 
 
+def _mode_level(_: _State, facts: Facts) -> int:
+    return WARNING if facts["mode"] == "bearer" else INFO
+
+
 def _sweep_level(_: _State, facts: Facts) -> int:
     return INFO if facts.get("claimed") or facts.get("parked") else DEBUG
 
@@ -256,6 +260,8 @@ RULES: dict[str, Rule] = {
     "request.work_failed": Rule(ERROR),
     "schema.behind": Rule(ERROR),
     "secret.kept": Rule(WARNING),
+    "session.mode": Rule(_mode_level),
+    "session.refused": Rule(INFO),
     "settings.warning": Rule(WARNING),
     "process.killed": Rule(ERROR),
     "process.restarted": Rule(WARNING),

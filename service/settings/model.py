@@ -126,13 +126,16 @@ class Values(BaseSettings):
     session_check_url: AppUrl | None = setting(
         None,
         "http://app.internal/api/session",
-        "Your app's endpoint that says who is signed in. Not supported by this release: refused.",
+        "Your app's endpoint that is asked, with the browser's cookies, who is signed in: only that user's "
+        "token is handed out. It answers `2xx` with the user's own `id` in a JSON object, `401` or `403` for "
+        "nobody.",
         SERVING,
     )
     assertion_jwks: KeySource | None = setting(
         None,
         "https://app.example.com/.well-known/jwks.json",
-        "Keys for signed statements of who is signed in. Not supported by this release: refused.",
+        "Public keys (JWKS) of signed statements of who is signed in, in the header `X-Broker-Assertion`: "
+        "only that user's token is handed out. A changed file is read again, an address every 5 minutes.",
         SERVING,
     )
 

@@ -60,9 +60,7 @@ def parse_api_url(text: str, *, insecure: bool = False) -> str:
     host, authority = _web_authority(parts)
     if "?" in text or "#" in text:
         raise ValueError("must not have a query or a fragment")
-    address = host_address(host)
-    if address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast):
-        raise ValueError("must not point to a link-local, unspecified or multicast address")
+    _refuse_no_service(host)
     if parts.scheme == "http" and not (insecure or is_loopback(host)):
         raise ValueError(
             "must be https (http only to a loopback host, or with TOKEN_BROKER_ALLOW_INSECURE_UPSTREAM=true)"
@@ -71,10 +69,18 @@ def parse_api_url(text: str, *, insecure: bool = False) -> str:
     return f"{parts.scheme}://{authority}{parse_path(path) if path else ''}"
 
 
+def _refuse_no_service(host: str) -> None:
+    """Refuse addresses at which no service of anybody's can be, but the cloud's own metadata may."""
+    address = host_address(host)
+    if address is not None and (address.is_link_local or address.is_unspecified or address.is_multicast):
+        raise ValueError("must not point to a link-local, unspecified or multicast address")
+
+
 def parse_app_url(text: str) -> str:
     """Read the URL of an endpoint of the app itself: http or https, a query is its own affair."""
     parts = split_url(text)
-    _, authority = _web_authority(parts)
+    host, authority = _web_authority(parts)
+    _refuse_no_service(host)
     if "#" in text:
         raise ValueError("must not have a fragment")
     query = f"?{parts.query}" if parts.query else ""
