@@ -56,7 +56,7 @@ def read_key_file(path: Path) -> Keys:
     try:
         return parse_keys(raw)
     except ValueError as wrong:
-        raise ValueError(f"names a file that cannot be used: it {wrong}") from None
+        raise ValueError(f"names a file that cannot be used: {wrong}") from None
 
 
 class KeyFile:

@@ -16,6 +16,7 @@ from service.listening import bind_all
 from service.metrics import Metrics, Telemetry
 from service.readiness import readiness_of
 from service.serving import doors_of
+from service.sessions import open_witnesses
 from tests.support.waiting import eventually
 
 SERVICE_KEY = "backend-key"
@@ -26,9 +27,10 @@ ANYWHERE = dict.fromkeys(("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS
 class House:
     """The open listeners of one broker, and a client to knock with."""
 
-    def __init__(self, listeners, http):
+    def __init__(self, listeners, http, witnesses):
         self._listeners = listeners
         self._http = http
+        self.witnesses = witnesses
 
     async def refresh(self, token, **headers):
         """What a page gets for the token it holds: status, body."""
@@ -54,9 +56,12 @@ class House:
 
     async def degraded(self):
         """The dependencies that the metric `degraded` says are down."""
+        return set(re.findall(r'degraded\{dependency="(\w+)"\} 1', await self.metrics()))
+
+    async def metrics(self):
+        """What `/metrics` says."""
         async with self._http.get(self._url(OBSERVE, "/metrics")) as answer:
-            figures = re.findall(r'degraded\{dependency="(\w+)"\} 1', await answer.text())
-        return set(figures)
+            return await answer.text()
 
     async def becomes_degraded(self, *dependencies):
         """Wait until the metric and `/readyz` both name these dependencies, and no others, as down."""
@@ -85,11 +90,11 @@ async def served(world, broker=None):
     telemetry = Telemetry(Metrics())
     telemetry.tracing = world.tracing
     _let_hear(world.notes, telemetry)
-    doors = doors_of(world.settings, broker, readiness_of(broker), telemetry)
-    listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)
-    async with aiohttp.ClientSession() as http:
+    async with open_witnesses(world.settings, telemetry) as witnesses, aiohttp.ClientSession() as http:
+        doors = doors_of(world.settings, broker, readiness_of(broker), telemetry, witnesses)
+        listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)
         try:
-            yield House(listeners, http)
+            yield House(listeners, http, witnesses)
         finally:
             async with asyncio.timeout(20):
                 await listeners.close()
