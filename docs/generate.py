@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
-from service import wiring
-from service.adapters import queue, wakeups
+from service import sessions, wiring
+from service.adapters import key_sources, queue, wakeups
 from service.adapters.postgres import Database
 from service.adapters.redis_link import RedisLink
 from service.adapters.upstream import classify, wire
@@ -95,6 +95,9 @@ FIGURES: dict[str, float | timedelta] = {
     "worker again at most": worker._AGAIN_AT_MOST_S,
     "upstream connections": wire.MOST_CONNECTIONS,
     "upstream connect": wire.MOST_CONNECT_S,
+    "app answer": sessions.LONGEST_S,
+    "keys fresh": key_sources.FRESH_S,
+    "keys again": key_sources.AGAIN_S,
     "back-off": policy._BACK_OFF,
     "longest back-off": policy._LONGEST_BACK_OFF,
     "least rest": classify.LEAST_RETRY_S,

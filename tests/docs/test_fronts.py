@@ -5,8 +5,12 @@ import re
 
 import pytest
 
+from service.adapters.session_check import SessionCheck
+from service.adapters.upstream import open_session
+from service.broker.model import Nobody, SignedIn
 from tests.docs.asking import ALL, FRONTS, UNKNOWN, ask, code_of
 from tests.docs.conftest import CLIENT, FAILURES_A_MINUTE
+from tests.support.cached import Notes
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -103,6 +107,25 @@ async def test_the_helper_is_had_through_the_fronts_that_show_it(street):
         status, headers, text = await ask(street.apps[front] + "/keep-fresh.js")
         assert (status, headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
         assert "export function keepFresh" in text
+
+
+@pytest.mark.parametrize("front", ALL)
+async def test_cookies_and_statements_arrive_for_a_broker_that_binds_tokens_to_sessions(street, front):
+    street.way.heard.clear()
+    await ask(street.refresh[front], UNKNOWN, Cookie=f"user=eve_{front}", **{"X-Broker-Assertion": "a.b.c"})
+    heard = b"".join(street.way.heard).decode().lower()
+    assert f"cookie: user=eve_{front}\r\n" in heard
+    assert "x-broker-assertion: a.b.c\r\n" in heard or front == "next", "the handler names what it hands on"
+
+
+@pytest.mark.parametrize("front", ["express", "next"])
+@pytest.mark.parametrize(
+    ("cookie", "who"), [("user=ann", SignedIn("ann")), ("theme=x", Nobody("not_signed_in"))]
+)
+async def test_the_shown_endpoint_says_who_is_signed_in(street, front, cookie, who):
+    async with open_session() as session:
+        check = SessionCheck(session, f"{street.apps[front]}/api/session", 10, Notes())
+        assert await check.ask(cookie) == who
 
 
 async def page(street, user):

@@ -18,11 +18,12 @@ LATE = (
 
 
 class Way:
-    """Listens at `url` and passes everything on to the broker's public listener until it is cut."""
+    """Listens at `url` and passes on to the broker's public listener until cut; `heard` is what came."""
 
     def __init__(self, target):
         self._host, self._port = target.removeprefix("http://").split(":")
         self._open = AsyncExitStack()
+        self.heard = []
 
     async def __aenter__(self):
         self.url = await self._open.enter_async_context(listening(self._serve, "http://127.0.0.1:0"))
@@ -48,6 +49,7 @@ class Way:
     async def _ask(self, reader, back, writer):
         with suppress(OSError):
             while data := await reader.read(65536):
+                self.heard.append(data)
                 if SLOW.encode() in data:
                     await asyncio.sleep(LONGEST_S)
                     writer.write(LATE)

@@ -2,6 +2,6 @@
 import { cookies } from "next/headers";
 
 export const currentUser = async () => {
-  const id = (await cookies()).get("user").value;
-  return { id, email: `${id}@example.com`, name: id };
+  const id = (await cookies()).get("user")?.value;
+  return id && { id, email: `${id}@example.com`, name: id };
 };
