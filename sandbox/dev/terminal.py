@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
 _LOUD = frozenset({"warning", "error", "critical"})
 _QUIET = frozenset(
-    {"refresh.joined", "worker.started", "service.started", "service.stopped", "worker.stopped"}
-)
+    {
+        "refresh.joined", "worker.started", "service.started", "service.stopped", "worker.stopped",
+        "session.mode",  # the demo has nobody who signs in
+    }
+)  # fmt: skip
 
 
 def say(text: str) -> None:

@@ -115,3 +115,19 @@ def test_public_keys_come_from_https_or_a_file():
     assert urls.parse_key_source("https://app.example.com/jwks?v=1") == "https://app.example.com/jwks?v=1"
     with pytest.raises(ValueError, match="must be an https URL"):
         urls.parse_key_source("http://app.example.com/jwks")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["ftp://app/session", "app.internal/session", "http://user:pw@app/session", "http://app/session#x",
+     "http://", "http://169.254.169.254/latest", "http://0.0.0.0/session", "http://[ff02::1]/session",
+     "http://a b/session", "http://app/ses\tsion", "http://2130706433/session", "file:///etc/passwd"],
+)  # fmt: skip
+def test_what_is_no_endpoint_of_an_app_is_refused(text):
+    with pytest.raises(ValueError, match="must"):
+        urls.parse_app_url(text)
+
+
+def test_an_endpoint_of_an_app_may_have_a_query_and_be_in_the_private_network():
+    url = "http://app.internal:3000/api/session?for=broker"
+    assert urls.parse_app_url(url) == url
