@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DEPENDENCY = "session_check"
 ASK_AGAIN_S = 2.0
 
+# Should there be a cache on the way after all: what it holds may be another user's.
+_UNCACHED = {"Cache-Control": "no-cache, no-store"}
 _NOT_SIGNED_IN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
@@ -41,7 +43,7 @@ class SessionCheck:
 
     async def ask(self, proof: str) -> Witnessed:
         """Return who is signed in by these cookies; SessionUnavailable when the app does not say."""
-        headers = {"Cookie": proof} if proof else {}
+        headers = {**_UNCACHED, "Cookie": proof} if proof else _UNCACHED
         read = _read(await self._wire.send(Request("GET", self._path, headers, self._query)))
         self._well = not isinstance(read, str)
         if isinstance(read, str):

@@ -27,7 +27,15 @@ async def test_the_app_is_sent_the_cookies_and_nothing_of_anybodys_token():
     line, *headers = peer.requests[0].decode().rstrip().split("\r\n")
     assert line == "GET /api/session?for=broker HTTP/1.1"
     names = {header.partition(":")[0] for header in headers}
-    assert names == {"Host", "Cookie", "Accept", "Accept-Encoding", "User-Agent", "Connection"}
+    assert names == {
+        "Host",
+        "Cookie",
+        "Cache-Control",
+        "Accept",
+        "Accept-Encoding",
+        "User-Agent",
+        "Connection",
+    }
     assert f"Cookie: {COOKIES}" in headers
 
 

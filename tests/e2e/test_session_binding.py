@@ -5,14 +5,14 @@ import json
 import signal
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
-import asyncpg
 import pytest
-import redis
 
 from sandbox.calcom import SandboxClient, SandboxConfig, serve
 from tests.chaos.check.leaks import forms
-from tests.chaos.dumps import _raw, _rows_of, _value
+from tests.chaos.dumps import dump_database, dump_redis
+from tests.chaos.folder import OUTPUT
 from tests.support.environment import environment
 from tests.support.programs import started
 from tests.support.proxies import Proxy, listening
@@ -23,29 +23,31 @@ from tests.support.statements import key_set, public, statement
 CLIENT = SandboxClient("acme", "secret-of-acme")
 PATIENT = {"ANSWER_TIMEOUT": "8s", "PUBLIC_ANSWER_TIMEOUT": "12s", "DRAIN": "14s", "GRACE": "18s"}
 LISTENERS = dict.fromkeys(("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS"), "127.0.0.1:0")
-UNKNOWN = "unknown-token." + "u" * 40
 
 pytestmark = pytest.mark.timeout(240)
 
 
+class Kept:
+    """What a reader reads, kept."""
+
+    def __init__(self, reader, said):
+        self._reader, self._said = reader, said
+
+    async def read(self, most):
+        data = await self._reader.read(most)
+        self._said.extend(data)
+        return data
+
+
 class Heard(Proxy):
-    """Passes bytes on to upstream and keeps them."""
+    """Passes bytes on to upstream and back, and keeps them."""
 
     def __init__(self, target):
         super().__init__(target, lambda: 0)
         self.said = bytearray()
 
     async def _pass_on(self, reader, writer, delay):
-        said = self.said
-
-        class Kept:
-            @staticmethod
-            async def read(most):
-                data = await reader.read(most)
-                said.extend(data)
-                return data
-
-        await Proxy._pass_on(Kept, writer, delay)
+        await super()._pass_on(Kept(reader, self.said), writer, delay)
 
 
 @asynccontextmanager
@@ -71,8 +73,7 @@ async def app():
 
 async def refresh(stack, token, **headers):
     """What a browser is told, on a connection of its own: any of the processes may answer."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    sent = {"Authorization": f"Bearer {token}", "Connection": "close", **named}
+    sent = {"Authorization": f"Bearer {token}", "Connection": "close", **headers}
     async with stack.http.get(f"{stack.public_url}/refresh", headers=sent) as answer:
         return answer.status, await answer.text()
 
@@ -83,19 +84,17 @@ async def two_tokens(stack, user):
     return old["accessToken"], (await stack.rotate("default", user))["accessToken"]
 
 
-async def everything_kept(stack, database_url, redis_url):
+async def everything_kept(stack, database_url, redis_url, folder):
     """All that the processes wrote and the stores hold, as bytes."""
+    (folder / OUTPUT).mkdir()
+    await asyncio.to_thread(dump_database, database_url, folder)
+    dump_redis(redis_url, folder)
     texts = [json.dumps(line) for of in (stack.service, stack.worker) for line in [*of.lines, *of.stray]]
     async with stack.http.get(f"{stack.observe_url}/metrics") as answer:
         texts.append(await answer.text())
-    kept = ["\n".join(texts).encode()]
-    connection = await asyncpg.connect(database_url)
-    for (table,) in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
-        kept += [_raw(value) async for row in _rows_of(connection, table) for value in row.values()]
-    await connection.close()
-    with redis.Redis.from_url(redis_url) as client:
-        kept += [part for key in client.scan_iter() for part in (_raw(key), _raw(_value(client, key)))]
-    return b"\n".join(kept)
+    return b"\n".join(
+        ["\n".join(texts).encode(), *(file.read_bytes() for file in (folder / OUTPUT).iterdir())]
+    )
 
 
 def shown(kept, secret):
@@ -103,59 +102,80 @@ def shown(kept, secret):
     return [form for form, needle in forms(secret.encode()) if needle in kept]
 
 
-async def test_every_process_asks_and_neither_cookies_nor_statements_are_kept_or_passed_on(
-    app, database_url, redis_url, tmp_path
-):
-    keys = tmp_path / "jwks.json"
-    keys.write_text(json.dumps(app.keys))
-    settings = {"SESSION_CHECK_URL": app.check_url, "ASSERTION_JWKS": str(keys)}
-    async with bound_stack(database_url, redis_url, **settings) as (stack, upstream):
-        old, new = await two_tokens(stack, "anna")
-        cookie, other = app.cookie_of("anna"), app.cookie_of("bob")
-        said = statement(now=int(time.time()), sub="anna")
-        bad = statement(now=int(time.time()), sub="anna", aud="elsewhere")
-        answers = []
-        for _ in range(20):
-            answers += [
-                await refresh(stack, old, Cookie=cookie),
-                await refresh(stack, old, X_Broker_Assertion=said),
-            ]
-            answers += [
-                await refresh(stack, old, Cookie=other),
-                await refresh(stack, old, X_Broker_Assertion=bad),
-            ]
-        await refresh(stack, new, Cookie=cookie)  # upstream is asked about it
-        kept = await everything_kept(stack, database_url, redis_url)
+@dataclass
+class Browsers:
+    """What four browsers present: their own session or statement, another's, one for somebody else."""
 
-    assert [status for status, _ in answers] == [200, 200, 403, 401] * 20
-    assert {json.loads(body)["accessToken"] for status, body in answers if status == 200} == {new}
-    processes = {line["process"] for line in stack.service.of("request.done", route="/refresh", status=200)}
-    assert processes == {0, 1}
-    secret_parts = [c.partition("session=")[2] for c in (cookie, other)] + [
-        s.rpartition(".")[2] for s in (said, bad)
-    ]
-    everywhere = kept + bytes(upstream.said) + "".join(body for _, body in answers).encode()
-    assert [shown(everywhere, part) for part in secret_parts] == [[]] * 4
+    proofs: list
+
+    @classmethod
+    def of(cls, app):
+        cookies = [{"Cookie": app.cookie_of(user)} for user in ("anna", "bob")]
+        said = [statement(now=int(time.time()), sub="anna", aud=aud) for aud in ("token-broker", "elsewhere")]
+        return cls(cookies + [{"X-Broker-Assertion": one} for one in said])
+
+    async def ask(self, stack, token, times):
+        """The answers in turn, so many times."""
+        return [await refresh(stack, token, **proof) for _ in range(times) for proof in self.proofs]
+
+    @property
+    def secrets(self):
+        """What must stand nowhere: the end of each, which is nobody else's."""
+        return [next(iter(proof.values()))[-32:] for proof in self.proofs]
+
+
+@pytest.fixture
+def key_file(app, tmp_path):
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps(app.keys))
+    return file
+
+
+@pytest.fixture
+def both(app, key_file):
+    """The settings of both ways."""
+    return {"SESSION_CHECK_URL": app.check_url, "ASSERTION_JWKS": str(key_file)}
+
+
+async def test_every_process_tells_who_may_have_the_token(app, both, database_url, redis_url):
+    async with bound_stack(database_url, redis_url, **both) as (stack, _):
+        old, new = await two_tokens(stack, "anna")
+        answers = await Browsers.of(app).ask(stack, old, 20)
+        done = stack.service.of("request.done", route="/refresh", status=200)
+        assert stack.service.of("session.mode", mode="session+assertion", level="info")
+
+    assert [status for status, _ in answers] == [200, 403, 200, 401] * 20
+    assert {json.loads(body)["accessToken"] for _, body in answers} == {new, ""}
+    assert {line["process"] for line in done} == {0, 1}
+
+
+async def test_no_proof_is_kept_written_or_passed_on(app, both, database_url, redis_url, tmp_path):
+    browsers = Browsers.of(app)
+    async with bound_stack(database_url, redis_url, **both) as (stack, upstream):
+        old, new = await two_tokens(stack, "anna")
+        answers = [*await browsers.ask(stack, old, 4), *await browsers.ask(stack, new, 1)]
+        kept = await everything_kept(stack, database_url, redis_url, tmp_path)
+
+    assert b"Bearer " + new.encode() in upstream.said, "upstream was asked, and heard"
     assert b"anna" in kept, "what is looked through is not empty"
-    assert b"Bearer " + new.encode() in upstream.said, "what upstream was told was heard"
+    everything = b"".join([kept, bytes(upstream.said), str(answers).encode()])
+    assert [shown(everything, secret) for secret in browsers.secrets] == [[]] * 4
     assert not any(token in str(app.headers) for token in (old, new))
-    assert stack.service.of("session.mode", mode="session+assertion", level="info")
 
 
-async def test_a_file_of_keys_is_replaced_under_all_processes(app, database_url, redis_url, tmp_path):
-    keys = tmp_path / "jwks.json"
-    keys.write_text(json.dumps(key_set(public("ed"))))
-    async with bound_stack(database_url, redis_url, ASSERTION_JWKS=str(keys)) as (stack, _):
+async def test_a_file_of_keys_is_replaced_under_all_processes(database_url, redis_url, key_file):
+    async with bound_stack(database_url, redis_url, ASSERTION_JWKS=str(key_file)) as (stack, _):
         old, new = await two_tokens(stack, "anna")
-        fresh = tmp_path / "fresh.json"
+        fresh = key_file.with_name("fresh.json")
         fresh.write_text(json.dumps(key_set(public("ec"))))
-        fresh.replace(keys)
-        now = int(time.time())
-        answers = {kid: [await refresh(stack, old, X_Broker_Assertion=statement(kid, now=now, sub="anna"))
-                         for _ in range(20)] for kid in ("ed", "ec")}  # fmt: skip
+        fresh.replace(key_file)
+        said = {kid: statement(kid, now=int(time.time()), sub="anna") for kid in ("ed", "ec")}
+        answers = [
+            (kid, *await refresh(stack, old, **{"X-Broker-Assertion": said[kid]})) for kid in [*said] * 20
+        ]
 
-    assert {status for status, _ in answers["ed"]} == {401}
-    assert {json.loads(body)["accessToken"] for _, body in answers["ec"]} == {new}
+    assert {(kid, status) for kid, status, _ in answers} == {("ed", 401), ("ec", 200)}
+    assert {json.loads(body)["accessToken"] for _, _, body in answers} == {new, ""}
 
 
 async def test_a_service_that_is_told_to_end_answers_who_waits_for_the_app(app, database_url, redis_url):

@@ -71,6 +71,7 @@ async def test_one_for_somebody_else_does_not_count(aud):
         ({"exp": NOW + 66}, "assertion_too_long"),
         ({"exp": NOW + 86_400}, "assertion_too_long"),
         ({"iat": NOW - 30, "exp": NOW + 40}, "assertion_too_long"),
+        ({"iat": NOW + 5, "exp": NOW + 70}, "assertion_too_long"),
         ({"iat": NOW + 6}, "assertion_early"),
         ({"nbf": NOW + 6}, "assertion_early"),
         ({"exp": None}, "assertion_times"),
