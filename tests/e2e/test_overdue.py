@@ -56,7 +56,7 @@ class Seen:
         return not self.asking.failures and p99_s < 2.0 and swept and self.callers_half_left()
 
     def callers_half_left(self):
-        """Whether the sweep left the callers theirs; those kept from a CPU come all at once and may use it."""
+        """Whether the sweep left the callers theirs; kept from a CPU, they come at once and may."""
         return self.least_left > 0.4 * READY
 
 
