@@ -21,16 +21,20 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 class Secret(Generic[T]):
     """A secret's parsed value, kept current with its file if it has one."""
 
-    __slots__ = ("_followers", "_parse", "_path", "_raw", "_seen", "_value", "name")
+    __slots__ = ("_followers", "_lines", "_parse", "_path", "_raw", "_seen", "_value", "name")
 
-    def __init__(self, name: str, source: str | Path, parse: Callable[[str], T]) -> None:
-        """Parse the text, or the file's text; ValueError (never quoting it) when it cannot be used."""
+    def __init__(self, name: str, source: str | Path, parse: Callable[[str], T], *, lines: int = 1) -> None:
+        """Parse the text, or the file's text; ValueError (never quoting it) when it cannot be used.
+
+        A file, and nothing else, may hold more than one line if `lines` says so.
+        """
         self.name = name
         self._parse = parse
+        self._lines = lines
         self._path = source if isinstance(source, Path) else None
         self._followers: list[Callable[[T], None]] = []
         self._seen = _signature(self._path)
-        self._raw = _refuse_control(source) if isinstance(source, str) else read_secret(source)
+        self._raw = _refuse_control(source) if isinstance(source, str) else read_secret(source, lines)
         self._value = parse(self._raw)
 
     @classmethod
@@ -67,7 +71,7 @@ class Secret(Generic[T]):
             return False
         self._seen = seen
         try:
-            raw = read_secret(self._path)
+            raw = read_secret(self._path, self._lines)
             value = self._parse(raw)
         except ValueError as wrong:
             complain(self.name, str(wrong))
@@ -85,7 +89,7 @@ def recheck_all(secrets: Iterable[Secret[object]], complain: Callable[[str, str]
     return tuple(secret.name for secret in secrets if secret.recheck(complain))
 
 
-def read_secret(path: Path) -> str:
+def read_secret(path: Path, lines: int = 1) -> str:
     """Return the file's text without its one final newline; ValueError when it cannot be a secret."""
     try:
         with path.open("rb") as file:
@@ -100,12 +104,12 @@ def read_secret(path: Path) -> str:
         text = content.decode()
     except UnicodeDecodeError:
         raise ValueError("its file is not UTF-8 text") from None
-    return _refuse_control(text.removesuffix("\n"))
+    return _refuse_control(text.removesuffix("\n"), lines)
 
 
-def _refuse_control(text: str) -> str:
-    """Return the text if it has no control character in it."""
-    if _CONTROL.search(text):
+def _refuse_control(text: str, lines: int = 1) -> str:
+    """Return the text if it has no control character in it but the ends of so many lines."""
+    if _CONTROL.search(text.replace("\n", "", lines - 1)):
         raise ValueError("has a control character in it, such as a line break or a tab")
     return text
 

@@ -148,10 +148,12 @@ async def _ports(
     clock: DatabaseClock,
     redis: RedisLink,
 ) -> Ports:
-    vault = Vault(settings.encryption_keys.value)
+    vault = Vault.on(settings.encryption_keys)
     cache = RedisCache(redis, vault, observer, clock)
     stack.push_async_callback(cache.aclose)
-    settings.encryption_keys.follow(vault.reload)
+    report = partial(vault.report, observer)
+    stack.push_async_callback(report)
+    stack.push_async_callback(end_task, asyncio.create_task(_every(_MEASURE_EVERY_S, report, observer)))
     fingerprints = FingerprintRing(settings.fingerprint_keys.value)
     settings.fingerprint_keys.follow(fingerprints.reload)
     rows = Rows(vault, settings.claim_deadline, key_id_of)
@@ -194,7 +196,7 @@ async def _providers(settings: Settings, observer: Observer, stack: AsyncExitSta
     }
 
 
-def _now(secret: Secret[str]) -> str:
+def _now(secret: Secret[tuple[str, ...]]) -> tuple[str, ...]:
     return secret.value
 
 

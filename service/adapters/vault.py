@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Sequence
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from service.broker.errors import SealBroken
 from service.broker.model import Fingerprint
 
-Keys = Sequence[tuple[str, bytes]]
-"""Key ids with 32-byte keys; the first one writes, all of them read."""
+if TYPE_CHECKING:
+    from service.broker.ports import KeyProvider, Keys, Observer
 
 VERSION = b"v1"
 NONCE_BYTES = 12
@@ -30,7 +31,15 @@ class Vault:
 
     def __init__(self, keys: Keys) -> None:
         """Seal with the first key, open with all."""
+        self._sealed: Counter[str] = Counter()
         self.reload(keys)
+
+    @classmethod
+    def on(cls, provider: KeyProvider) -> Vault:
+        """Return a vault that has the provider's keys, now and as they change."""
+        vault = cls(provider.value)
+        provider.follow(vault.reload)
+        return vault
 
     def reload(self, keys: Keys) -> None:
         """Take another ring; what was sealed under a key that is no longer in it stays shut."""
@@ -44,10 +53,21 @@ class Vault:
         """The id of the key that seals."""
         return self._ring[0]
 
+    def holds(self, key_id: str) -> bool:
+        """Whether what was sealed under this key can be opened."""
+        return key_id.encode() in self._ring[3]
+
+    async def report(self, observer: Observer) -> None:
+        """Tell how many values each key has sealed since this was last told: a key wears out."""
+        counts, self._sealed = self._sealed, Counter()
+        for key_id, count in counts.items():
+            observer.note("vault.sealed", key_id=key_id, count=count)
+
     def seal(self, plaintext: str, *, client: str, user_id: str, generation: int, column: str) -> bytes:
         """Return the text sealed as what the four names say."""
-        _, prefix, key, _ = self._ring
-        # A random nonce is safe for 2^32 seals under one key: change keys long before that.
+        key_id, prefix, key, _ = self._ring
+        # A random nonce is safe for 2^32 seals under one key (NIST SP 800-38D, 8.3): they are counted.
+        self._sealed[key_id] += 1
         nonce = os.urandom(NONCE_BYTES)
         bound_to = _bound_to(client, user_id, generation, column)
         return prefix + nonce + key.encrypt(nonce, _encode(plaintext), bound_to)

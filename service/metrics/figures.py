@@ -88,6 +88,7 @@ class Metrics:
         self.unreadable = self._counter(
             "unreadable", "Grants found due whose tokens no key here can open.", "client"
         )
+        self.seals = self._counter("seals", "Values sealed, by the key that sealed them.", "key_id")
         self._register_gauges()
 
     def _register_gauges(self) -> None:
@@ -113,6 +114,9 @@ class Metrics:
         self.circuit_open = self._gauge(
             "circuit_open", "1 while a client's calls are held.", "livemax", "client"
         )
+        self.client_secret_old = self._gauge(
+            "client_secret_old", "1 while upstream takes a client's old secret alone.", "livemax", "client"
+        )
         self.degraded = self._gauge(
             "degraded", "1 while a dependency does not work.", "livemax", "dependency"
         )
@@ -133,6 +137,7 @@ class Metrics:
             self.token_reuse.of(kind)
         for client in clients:
             self.circuit_open.of(client).set(0)
+            self.client_secret_old.of(client).set(0)
             self.unreadable.of(client)
             for kind in ("force", "recover"):
                 self.recoveries.of(client, kind)

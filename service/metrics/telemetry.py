@@ -137,6 +137,14 @@ def _closed(state: _State, client: str, _: Facts) -> None:
     _circuit(state, client, is_open=False)
 
 
+def _sealed(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.seals.of(facts["key_id"]).inc(facts["count"])
+
+
+def _client_secret(state: _State, client: str, facts: Facts) -> None:
+    state.metrics.client_secret_old.of(client).set(int(facts["sends"] == "old"))
+
+
 def _answer(state: _State, _: str, facts: Facts) -> None:
     if (sources := _sources.get()) is not None:
         sources.append(facts["source"])
@@ -246,6 +254,9 @@ RULES: dict[str, Rule] = {
     "grant.unreadable": Rule(ERROR, _unreadable),
     "circuit.opened": Rule(ERROR, _opened),
     "circuit.closed": Rule(INFO, _closed),
+    "vault.sealed": Rule(NEVER, _sealed),
+    "client_secret.refused": Rule(WARNING, _client_secret),
+    "client_secret.changed": Rule(INFO, _client_secret),
     "answer": Rule(NEVER, _answer),
     "token.reuse": Rule(WARNING, _reuse),
     "budget.remaining": Rule(NEVER, _budget),

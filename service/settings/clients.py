@@ -22,7 +22,7 @@ from service.settings import urls
 from service.settings.errors import Problem, problems_of
 from service.settings.fields import ClientId, env_name
 from service.settings.grammar import Rate, parse_rate
-from service.settings.keys import parse_client_secret
+from service.settings.keys import CLIENT_SECRET_LINES, parse_client_secret, parse_client_secrets
 from service.settings.model import ClientSettings
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
@@ -66,7 +66,8 @@ class Entry(BaseModel):
     secret_file: str | None = Field(
         None,
         examples=["/run/secrets/acme"],
-        description="The file that holds the secret; a relative path begins at this file's folder.",
+        description="The file that holds the secret, and on a second line the one before it while it is "
+        "changed; a relative path begins at this file's folder.",
     )
     api_url: str | None = Field(
         None, examples=["https://api.cal.com/v2"], description="Its upstream, where it is not `CAL_API_URL`."
@@ -144,12 +145,13 @@ def _read_table(
     )
 
 
-def _secret(entry: Entry, folder: Path) -> Secret[str]:
-    """Return the client's secret; a relative path begins where the file lies."""
+def _secret(entry: Entry, folder: Path) -> Secret[tuple[str, ...]]:
+    """Return the client's secret, or its two; a relative path begins where the file lies."""
     if (entry.secret is None) == (entry.secret_file is None):
         raise ValueError("must have exactly one of secret and secret_file")
     source = entry.secret if entry.secret is not None else folder / str(entry.secret_file)
-    return Secret(f"{_FILE}, client {entry.name}, secret_file", source, parse_client_secret)
+    name = f"{_FILE}, client {entry.name}, secret_file"
+    return Secret(name, source, parse_client_secrets, lines=CLIENT_SECRET_LINES)
 
 
 def _twins(clients: list[ClientSettings]) -> list[Problem]:

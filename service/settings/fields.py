@@ -138,8 +138,9 @@ SECRETS = {
         SERVING,
     ),
     "x_cal_secret_key": SecretField(
-        "visible ASCII",
+        "visible ASCII; in a file a second line may hold the secret before it",
         "the secret that Cal.com shows beside the OAuth client's id",
-        "Secret of the OAuth client. Not used with `CLIENTS_FILE`.",
+        "Secret of the OAuth client. Not used with `CLIENTS_FILE`. Two lines in its file are two secrets "
+        "while it is changed: the new one, then the old one.",
     ),
 }

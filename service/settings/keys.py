@@ -28,11 +28,21 @@ _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _CLIENT_SECRET = re.compile(r"[!-~]{1,4096}")
 
 
+CLIENT_SECRET_LINES = 2
+
+
 def parse_client_secret(text: str) -> str:
     """Check an OAuth client's secret: it travels in a header, so visible ASCII only."""
     if not _CLIENT_SECRET.fullmatch(text):
         raise ValueError("must be 1 to 4096 visible ASCII characters without spaces")
     return text
+
+
+def parse_client_secrets(text: str) -> tuple[str, ...]:
+    """Read a client's secret, or two while it is changed: the new one, and on a second line the old one."""
+    secrets = tuple(parse_client_secret(line) for line in text.split("\n"))
+    no_twins(secrets, lambda secret: secret, "secret")
+    return secrets
 
 
 def _parse_key(entry: str) -> tuple[str, bytes]:
@@ -116,5 +126,5 @@ def sensitive_parts(raw: str) -> frozenset[str]:
         password = parts.password or ""
         pieces = {raw, password, unquote(password), *parse_qs(parts.query).get("password", [])}
     else:
-        pieces = {raw, *(entry.strip().partition(":")[2] for entry in raw.split(","))}
+        pieces = {raw, *raw.split("\n"), *(entry.strip().partition(":")[2] for entry in raw.split(","))}
     return frozenset(filter(None, pieces))

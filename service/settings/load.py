@@ -28,6 +28,7 @@ from service.settings.model import ClientSettings, Settings, Values
 T = TypeVar("T")
 
 _NO_KEYS: keys.KeyRing = ()
+_NO_SECRETS: tuple[str, ...] = ()
 
 _SECRET_NAMES = frozenset(env_name(field) for field in SECRETS)
 _FILE_NAMES = frozenset(f"{name}_FILE" for name in _SECRET_NAMES)
@@ -106,7 +107,7 @@ class _Loading:
         self.problems += find_misfits(values, self._role, bad)
         return values
 
-    def _secret(self, field: str, parse: Callable[[str], T], empty: T) -> Secret[T]:
+    def _secret(self, field: str, parse: Callable[[str], T], empty: T, *, lines: int = 1) -> Secret[T]:
         """Read one secret from its variable or its file, if this role needs it."""
         name = env_name(field)
         text, file = self._env.get(name), self._env.get(f"{name}_FILE")
@@ -117,7 +118,7 @@ class _Loading:
                 raise ValueError(f"is set twice: keep it or {name}_FILE")
             if not text and not file:
                 raise ValueError(f"is missing: set it, or {name}_FILE to a file that holds it")
-            return Secret(name, Path(file) if file else text or "", parse)
+            return Secret(name, Path(file) if file else text or "", parse, lines=lines)
         except ValueError as wrong:
             self.problems.append(Problem(name, str(wrong), SECRETS[field].example))
             return Secret.unset(name, empty)
@@ -144,7 +145,8 @@ class _Loading:
         if "CAL_OAUTH_CLIENT_ID" not in self._env:
             what = f"is missing: set it, or {env_name('clients_file')} for several clients"
             self.problems.append(Problem("CAL_OAUTH_CLIENT_ID", what, "clxyz0123456789"))
-        secret = self._secret("x_cal_secret_key", keys.parse_client_secret, "")
+        lines = keys.CLIENT_SECRET_LINES
+        secret = self._secret("x_cal_secret_key", keys.parse_client_secrets, _NO_SECRETS, lines=lines)
         client = ClientSettings(
             name="default",
             kind="calcom-platform",

@@ -201,12 +201,15 @@ class Values(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """One OAuth client; `origins` are the browser origins that may refresh its users' tokens."""
+    """One OAuth client; `origins` are the browser origins that may refresh its users' tokens.
+
+    `secret` holds two secrets while it is changed, the new one first.
+    """
 
     name: str
     kind: Literal["calcom-platform"]
     id: str
-    secret: Secret[str]
+    secret: Secret[tuple[str, ...]]
     api_url: str
     rate: Rate
     origins: tuple[str, ...]

@@ -99,7 +99,7 @@ async def test_an_observer_that_fails_does_not_cost_a_pair():
 
 async def test_the_secret_is_asked_for_at_every_call():
     secrets = iter(["first-secret", "second-secret"])
-    async with talking(secret=lambda: next(secrets)) as (provider, upstream):
+    async with talking(secrets=lambda: (next(secrets),)) as (provider, upstream):
         await provider.probe()
         await provider.probe()
     assert [request[2]["x-cal-secret-key"] for request in upstream.seen] == ["first-secret", "second-secret"]
@@ -108,7 +108,7 @@ async def test_the_secret_is_asked_for_at_every_call():
 @pytest.mark.parametrize("secret", ["", "a\r\nX-Other: b", "a\n", "a b", "\u017c", "\x00", "\udcff"])
 @pytest.mark.parametrize("call", WITHOUT_CHECK, ids=lambda call: call[0])
 async def test_a_secret_that_is_none_is_a_fault_of_the_client_and_is_not_sent(call, secret):
-    async with talking(secret=lambda: secret) as (provider, upstream):
+    async with talking(secrets=lambda: (secret,)) as (provider, upstream):
         outcome = await getattr(provider, call[0])(*call[1])
     assert isinstance(outcome, Denied)
     assert outcome.code is Denial.CLIENT_FAULT
@@ -177,7 +177,7 @@ async def test_a_force_refresh_has_no_body():
 async def test_two_clients_in_one_session_keep_apart():
     async with talking(PAIR) as (provider, upstream), open_session() as session:
         other = CalcomPlatform(
-            session, str(provider._wire._base_url), "cl2", lambda: "other", 5.0, Notes(), "other"
+            session, str(provider._wire._base_url), "cl2", lambda: ("other",), 5.0, Notes(), "other"
         )
         await asyncio.gather(provider.refresh(REFRESH), other.refresh(REFRESH))
     sent = {(request[1], request[2]["x-cal-secret-key"]) for request in upstream.seen}

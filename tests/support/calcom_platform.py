@@ -33,12 +33,12 @@ class Upstream:
         return web.json_response(self.body, status=self.status)
 
 
-def platform(session, url, observer=None, secret=lambda: SECRET, timeout_s=5.0):
+def platform(session, url, observer=None, secrets=lambda: (SECRET,), timeout_s=5.0):
     return CalcomPlatform(
         session=session,
         base_url=url,
         client_id="cl1",
-        secret=secret,
+        secrets=secrets,
         timeout_s=timeout_s,
         observer=observer or Notes(),
         client_name="main",

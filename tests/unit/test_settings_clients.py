@@ -43,7 +43,7 @@ def table(**changes):
 def test_a_client_has_the_defaults_of_the_environment(load):
     (client,) = load(table(), UPSTREAM_RATE="9/s", ALLOWED_ORIGINS="https://one.example").clients
     assert (client.name, client.kind, client.id, client.secret.value) == (
-        "acme", "calcom-platform", "client-a", "secret-of-acme",
+        "acme", "calcom-platform", "client-a", ("secret-of-acme",),
     )  # fmt: skip
     assert (client.api_url, client.rate) == ("https://api.cal.com/v2", Rate(9, timedelta(seconds=1)))
     assert client.origins == ("https://one.example",)
@@ -61,7 +61,7 @@ def test_a_client_may_have_everything_of_its_own(load):
 def test_a_secret_file_lies_beside_the_clients_file(load, tmp_path):
     (tmp_path / "acme.secret").write_text("from-the-file\n")
     settings = load(table(secret=None, secret_file='"acme.secret"'))
-    assert settings.clients[0].secret.value == "from-the-file"
+    assert settings.clients[0].secret.value == ("from-the-file",)
 
 
 def test_a_clients_secret_can_change_while_running(load, tmp_path):
@@ -69,7 +69,7 @@ def test_a_clients_secret_can_change_while_running(load, tmp_path):
     settings = load(table(secret=None, secret_file='"acme.secret"'))
     (tmp_path / "acme.secret").write_text("second")
     assert settings.recheck_secrets(pytest.fail) == ("TOKEN_BROKER_CLIENTS_FILE, client acme, secret_file",)
-    assert settings.clients[0].secret.value == "second"
+    assert settings.clients[0].secret.value == ("second",)
 
 
 FILE = "TOKEN_BROKER_CLIENTS_FILE"

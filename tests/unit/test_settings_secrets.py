@@ -145,3 +145,44 @@ def test_what_must_not_be_seen_in_logs_is_known_piece_by_piece():
 
 def test_a_given_secret_never_changes():
     assert not Secret("GIVEN", "1", int).recheck(pytest.fail)
+
+
+def test_a_clients_secret_may_stand_in_its_file_with_the_one_before_it(file):
+    file.write_text("the-new-one\nthe-old-one\n")
+    settings = load_settings(environment(X_CAL_SECRET_KEY=None, X_CAL_SECRET_KEY_FILE=str(file)))
+    assert settings.clients[0].secret.value == ("the-new-one", "the-old-one")
+    assert {"the-new-one", "the-old-one"} <= settings.sensitive_texts()
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n\n", "\na", "a\nb\nc", "a\nb\n\n", "a\r\nb", "a\na", "a b\nc", "a\tb\nc"]
+)
+def test_two_secrets_stand_on_exactly_two_lines(file, text):
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"X_CAL_SECRET_KEY: (has|must)"):
+        load_settings(environment(X_CAL_SECRET_KEY=None, X_CAL_SECRET_KEY_FILE=str(file)))
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_no_other_secret_has_a_second_line(name, file):
+    file.write_text(f"{SECRETS[name][0]}\n{SECRETS[name][0]}")
+    with pytest.raises(ConfigurationError, match="has a control character"):
+        load_settings(environment(**{name: None, f"{name}_FILE": str(file)}))
+
+
+def test_two_secrets_are_for_files_alone():
+    with pytest.raises(ConfigurationError, match="has a control character"):
+        load_settings(environment(X_CAL_SECRET_KEY="the-new-one\nthe-old-one"))
+
+
+def test_a_folder_that_is_swapped_as_a_whole_is_followed(tmp_path):
+    for version in ("..1", "..2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "number").write_text(version[-1])
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "number").symlink_to("..data/number")
+    secret = Secret("NUMBER", tmp_path / "number", int)
+    (tmp_path / "..data_tmp").symlink_to("..2")
+    (tmp_path / "..data_tmp").rename(tmp_path / "..data")
+    assert secret.recheck(pytest.fail)
+    assert secret.value == 2

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
 from service.broker.errors import SealBroken
 from service.broker.model import Fingerprint
+from tests.support.cached import Notes
 
 NEW, OLD = ("new", b"n" * 32), ("old", b"o" * 32)
 VAULT = Vault([NEW, OLD])
@@ -151,3 +152,42 @@ def test_a_fingerprint_ring_can_be_changed_while_running():
     ring.reload([NEW, OLD])
     assert [fingerprint.key_id for fingerprint in ring.of("token")] == ["new", "old"]
     assert before in ring.of("token")
+
+
+class KeyService:
+    """A provider of keys that is no setting: somebody else says when the ring changes."""
+
+    def __init__(self, *keys):
+        self.value = keys
+        self._takers = []
+
+    def follow(self, take):
+        self._takers.append(take)
+
+    def change(self, *keys):
+        self.value = keys
+        for take in self._takers:
+            take(keys)
+
+
+def test_keys_may_come_from_any_provider_and_change_there():
+    service = KeyService(OLD)
+    vault = Vault.on(service)
+    sealed = vault.seal("token", **PLACE)
+    service.change(NEW, OLD)
+    assert vault.writes_with == "new"
+    assert vault.open(sealed, **PLACE) == "token"
+
+
+async def test_what_each_key_has_sealed_is_told_once():
+    notes, vault = Notes(), Vault([OLD])
+    for ring in ([OLD], [OLD], [NEW, OLD]):
+        vault.reload(ring)
+        vault.seal("token", **PLACE)
+    for _ in range(2):
+        await vault.report(notes)
+    told = [(event, facts) for event, _, facts in notes.heard]
+    assert told == [
+        ("vault.sealed", {"key_id": "old", "count": 2}),
+        ("vault.sealed", {"key_id": "new", "count": 1}),
+    ]

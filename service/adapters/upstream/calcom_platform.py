@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import quote
 
 import aiohttp
 
 from service.adapters.upstream import decode
-from service.adapters.upstream.classify import Call, Refusal, judge
+from service.adapters.upstream.classify import Call, Refusal, judge, refuses_secret
+from service.adapters.upstream.client_secret import ClientSecret
 from service.adapters.upstream.exchange import Exchange, Request
 from service.adapters.upstream.wire import Wire
 from service.broker.model import (
@@ -42,7 +43,9 @@ T = TypeVar("T")
 Body = Mapping[str, object]
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_SECRET = re.compile(r"[\x21-\x7e]{1,1024}")
+_SECRET = re.compile(r"[\x21-\x7e]{1,4096}")
+
+_NO_SECRET = Denied(Denial.CLIENT_FAULT, "the client secret is empty or cannot be sent in a header")
 
 PROFILE_NAMES: Mapping[str, str] = {
     "email": "email",
@@ -68,7 +71,7 @@ class CalcomPlatform:
         session: aiohttp.ClientSession,
         base_url: str,
         client_id: str,
-        secret: Callable[[], str],
+        secrets: Callable[[], Sequence[str]],
         timeout_s: float,
         observer: Observer,
         client_name: str,
@@ -78,7 +81,7 @@ class CalcomPlatform:
             raise ValueError("a client id has 1 to 64 of the characters A-Z, a-z, 0-9, _ and -")
         self._wire = Wire(session, base_url, timeout_s)
         self._client_id = client_id
-        self._secret = secret
+        self._secret = ClientSecret(secrets, observer, client_name)
         self._observer = observer
         self._client_name = client_name
         self._users = f"/oauth-clients/{client_id}/users"
@@ -187,12 +190,17 @@ class CalcomPlatform:
         body: Body | None = None,
         may_send: MaySend | None = None,
     ) -> T | Refusal:
-        secret = self._secret()
-        if not _SECRET.fullmatch(secret):
-            return Denied(Denial.CLIENT_FAULT, "the client secret is empty or cannot be sent in a header")
-        # The id decides whose count the call is against; the id in the path does not.
-        headers = {"x-cal-secret-key": secret, "x-cal-client-id": self._client_id}
-        return await self._call(call, Request(method, path, headers, query, body, may_send), read)
+        outcome: T | Refusal = _NO_SECRET
+        for secret in self._secret.to_try():
+            if not _SECRET.fullmatch(secret):
+                return _NO_SECRET
+            # The id decides whose count the call is against; the id in the path does not.
+            headers = {"x-cal-secret-key": secret, "x-cal-client-id": self._client_id}
+            outcome = await self._call(call, Request(method, path, headers, query, body, may_send), read)
+            if not refuses_secret(outcome):
+                return outcome
+            self._secret.refused(secret)
+        return outcome
 
     async def _call(self, call: Call, request: Request, read: Callable[[Body], T | None]) -> T | Refusal:
         began_s = time.monotonic()

@@ -36,6 +36,10 @@ class Call(StrEnum):
 READS = frozenset({Call.CHECK, Call.PROBE, Call.FIND, Call.READ})
 """The calls that change nothing upstream: not to have their answer costs nothing."""
 
+SECRET_WRONG = "the client secret is wrong"
+CREDENTIALS_REFUSED = "the client credentials were refused"
+_OF_THE_SECRET = frozenset({SECRET_WRONG, CREDENTIALS_REFUSED})
+
 _ALL = frozenset(Call)
 _OF_ONE_USER = frozenset({Call.RECOVER, Call.READ, Call.CHANGE, Call.DELETE})
 _OF_A_PROFILE = frozenset({Call.CREATE, Call.CHANGE})
@@ -92,10 +96,10 @@ _ROWS: tuple[_Row, ...] = (
         "emails cannot be empty": "email",
     }),
     *_rows(401, "UnauthorizedException", Denial.CLIENT_FAULT, _ALL, {
-        "ApiAuthStrategy - oAuth client - Invalid client secret": "the client secret is wrong",
+        "ApiAuthStrategy - oAuth client - Invalid client secret": SECRET_WRONG,
         "ApiAuthStrategy - oAuth client - Client with ID": "the client id is unknown",
         "ApiAuthStrategy - oAuth client - No": "the client's organization has no owner",
-        "ApiAuthStrategy - oAuth client -": "the client credentials were refused",
+        "ApiAuthStrategy - oAuth client -": CREDENTIALS_REFUSED,
         "ApiAuthStrategy - Only 'x-cal-client-id' header": "the client secret did not arrive",
         "ApiAuthStrategy - No authentication method": "no credentials arrived",
         "ApiAuthStrategy - access token - Invalid request origin":
@@ -103,7 +107,7 @@ _ROWS: tuple[_Row, ...] = (
         "CustomThrottlerGuard - Invalid API Key": "an Authorization header was added on the way",
     }),
     *_rows(400, "BadRequestException", Denial.CLIENT_FAULT, _ALL, {
-        "Invalid OAuthClient credentials": "the client credentials were refused",
+        "Invalid OAuthClient credentials": CREDENTIALS_REFUSED,
         "You cannot create a managed user outside of an organization":
             "the client does not belong to an organization",
         "Validation failed": "upstream does not accept what the broker sends",
@@ -147,6 +151,15 @@ def judge(call: Call, exchange: Exchange, decode: Callable[[Mapping[str, object]
             return _no_answer(call, f"answer lost: {reason}")
         case Answer():
             return _judge_answer(call, exchange, decode)
+
+
+def refuses_secret(outcome: object) -> bool:
+    """Whether upstream refused the secret itself: it looks at that first, so nothing was done or spent."""
+    return (
+        isinstance(outcome, Denied)
+        and outcome.code is Denial.CLIENT_FAULT
+        and outcome.detail in _OF_THE_SECRET
+    )
 
 
 def _judge_answer(

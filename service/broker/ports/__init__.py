@@ -3,6 +3,10 @@
 from service.broker.ports.all import (
     Ports,
 )
+from service.broker.ports.keys import (
+    KeyProvider,
+    Keys,
+)
 from service.broker.ports.provider import (
     MaySend,
     Provider,
@@ -47,6 +51,8 @@ __all__ = [
     "Fingerprints",
     "Gauges",
     "GrantStore",
+    "KeyProvider",
+    "Keys",
     "LeaseState",
     "Leases",
     "MaySend",
