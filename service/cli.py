@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.roles import FAILED, FINE, prepare, reporting, run
 from service.settings import load_settings
-from service.settings.grammar import parse_duration
+from service.settings.grammar import Rate, parse_duration, parse_rate
 from service.settings.reference import settings_text
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
         ("serve", "answer refresh requests and the app's own services", _serve),
         ("work", "refresh tokens ahead of their expiry (the arq worker)", _work),
         ("migrate", "bring the database's schema to this release, once, under a lock", _migrate),
+        ("rewrap", "seal every stored token anew under the first encryption key", _rewrap),
     )
     for role, text, command_of in ours:
         command = commands.add_parser(
@@ -59,8 +60,8 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.set_defaults(run=command_of)
-        if role == "migrate":
-            _add_migration_options(command)
+        if role in _OPTIONS:
+            _OPTIONS[role](command)
     _add_development(commands, wanted)
     return parser
 
@@ -81,6 +82,40 @@ def _add_migration_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="every service and worker is stopped: take away also what an older release still uses",
     )
+
+
+def _add_rewrap_options(command: argparse.ArgumentParser) -> None:
+    command.description = (
+        "Seal every stored token anew under the first encryption key. Safe beside everything that runs, once "
+        "every process has that key; killed or begun twice, it goes on with what is left. Ends with 0 when "
+        "no row is left under another key, and with 1 when some are: those whose key is not in the list "
+        "are counted and never written."
+    )
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="count rows and fingerprints by key, and change nothing: an old fingerprint key is needed while "
+        "any under it counts",
+    )
+    command.add_argument("--json", action="store_true", help="say what came of it as one JSON object")
+    command.add_argument(
+        "--rate",
+        type=_rate,
+        default="1000/s",
+        metavar="RATE",
+        help="how many rows may be written in a time (default: 1000/s)",
+    )
+
+
+_OPTIONS = {"migrate": _add_migration_options, "rewrap": _add_rewrap_options}
+
+
+def _rate(text: str) -> Rate:
+    """Read a rate of the command line; argparse shows this error's text."""
+    try:
+        return parse_rate(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(f"{wrong}, like 200/s") from None
 
 
 def _duration(text: str) -> timedelta:
@@ -150,6 +185,14 @@ def _migrate(arguments: argparse.Namespace) -> int:
         return FAILED
     sys.stdout.write("".join(f"{verb} {name}\n" for name in names) or "nothing to apply\n")
     return FINE
+
+
+def _rewrap(arguments: argparse.Namespace) -> int:
+    from service.rewrap import rewrap
+
+    settings = load_settings(role="rewrap")
+    dry_run, as_json = arguments.dry_run, arguments.json
+    return asyncio.run(rewrap(settings, arguments.rate, dry_run=dry_run, as_json=as_json))
 
 
 def _say(words: str) -> None:

@@ -20,9 +20,10 @@ T = TypeVar("T")
 PREFIX = "TOKEN_BROKER_"
 UNPREFIXED = frozenset({"CAL_API_URL", "CAL_OAUTH_CLIENT_ID", "X_CAL_SECRET_KEY"})
 
-Role = Literal["serve", "work", "migrate"]
+Role = Literal["serve", "work", "migrate", "rewrap"]
 RUNNING: tuple[Role, ...] = ("serve", "work")
 SERVING: tuple[Role, ...] = ("serve",)
+STORING: tuple[Role, ...] = (*RUNNING, "rewrap")
 LONGEST_WINDOW = timedelta(days=7)
 
 
@@ -112,7 +113,7 @@ SECRETS = {
         "`postgresql://` URL; several hosts may stand in it",
         "postgresql://broker:password@db.internal:5432/broker",
         "PostgreSQL, where the token pairs are.",
-        (*RUNNING, "migrate"),
+        (*RUNNING, "migrate", "rewrap"),
     ),
     "redis_url": SecretField(
         "`redis://`, `rediss://`, `unix://` or `redis+sentinel://` URL",
@@ -123,6 +124,7 @@ SECRETS = {
         "list of `id:base64(32 bytes)`",
         "2026a:<output of: openssl rand -base64 32>",
         "Seals every stored token: the first key seals, all open. Lost keys are lost tokens.",
+        STORING,
     ),
     "fingerprint_keys": SecretField(
         "list of `id:base64(32 bytes)`",

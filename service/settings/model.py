@@ -17,6 +17,7 @@ from service.secrets import Secret, recheck_all
 from service.settings import grammar
 from service.settings.fields import (
     SERVING,
+    STORING,
     AddressOf,
     ApiUrl,
     AppUrl,
@@ -174,7 +175,7 @@ class Values(BaseSettings):
         SERVING,
     )
 
-    database_timeout: Span = span("3s", "One statement in PostgreSQL.")
+    database_timeout: Span = span("3s", "One statement in PostgreSQL.", STORING)
     upstream_timeout: Span = span("10s", "One call upstream, from connect to the last byte.")
     lease_ttl: Span = span("20s", "The lock a user in Redis. It is renewed while it is needed.")
     claim_deadline: Span = span("20s", "The claim in PostgreSQL: after it any process may carry on.")

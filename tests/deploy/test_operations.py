@@ -31,8 +31,11 @@ async def test_every_command_that_is_said_to_be_run_here_does_its_work(stack, da
     said = await asyncio.to_thread(
         shell, script, tmp_path, internal=stack.internal_url, observe=stack.observe_url, key=API_KEY,
         worker_observe=f"http://{worker_observe}", database=database_url,
+        TOKEN_BROKER_DATABASE_URL=database_url,
+        TOKEN_BROKER_ENCRYPTION_KEYS=stack.variables["TOKEN_BROKER_ENCRYPTION_KEYS"],
     )  # fmt: skip
     assert re.findall(r"^(\w+) 200$", said, re.MULTILINE) == list(USERS)
+    assert "no row is left under another key" in said
     assert '"state":"PAUSED"' in said.replace(" ", "")
     assert len(stack.sandbox.journal.of("force")) == len(USERS)
 

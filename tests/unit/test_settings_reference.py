@@ -39,7 +39,7 @@ def test_a_role_is_told_of_what_it_acts_on_and_of_nothing_else():
     assert settings_text("migrate").count("TOKEN_BROKER_") == 1
 
 
-@pytest.mark.parametrize("role", ["serve", "work", "migrate"])
+@pytest.mark.parametrize("role", ["serve", "work", "migrate", "rewrap"])
 def test_the_help_of_a_command_lists_its_settings(role, capsys):
     with pytest.raises(SystemExit):
         main([role, "--help"])
