@@ -14,6 +14,7 @@ from service.broker.errors import (
     GrantLive,
     GrantPaused,
     Invalid,
+    SealBroken,
     UserUnknown,
 )
 from service.broker.expiry import place_enrolled, place_minted
@@ -133,17 +134,20 @@ class Users:
     async def recover(self, key: UserKey, upstream_id: str, email: str, *, vouch: bool, actor: str) -> User:
         """Fetch new tokens for a user whose tokens were lost, verified by id and e-mail upstream.
 
-        Every other token of the user dies. Raises Invalid when id and e-mail do not belong together.
+        Every other token of the user dies, those that cannot be opened here as well. Raises Invalid when id
+        and e-mail do not belong together.
         """
         provider = self._ports.providers[key.client]
         await self._calls.turn(key.client)
         found = await provider.read_user(upstream_id)
         if not isinstance(found, Found) or [user.email for user in found.users] != [email]:
             raise await self._not_verified(key.client, found)
-        held = await self._ports.grants.load(key)
+        user = await self._ports.users.load_user(key)
+        held = user.grant if user is not None else None
         if held is not None and held.state is GrantState.PAUSED:
             raise GrantPaused
-        if held is not None and held.state is GrantState.LIVE and held.upstream_id == upstream_id:
+        live = held is not None and held.state is GrantState.LIVE and held.upstream_id == upstream_id
+        if live and await self._readable(key):
             await self._grants.force(key, actor=actor)
             return await self.read(key)
         await self._calls.turn(key.client)
@@ -154,7 +158,7 @@ class Users:
         pair = self._placed(outcome.minted, sent_at)
         grant = self._grant(key, upstream_id, pair, "grant.recovered", actor, vouch=vouch)
         # An earlier try whose answer was lost may still land and replace this pair.
-        grant = replaced(grant, distrust=True)
+        grant = replaced(grant, distrust=True, over_unreadable=True)
         linked = await persistently(
             lambda: self._ports.users.link(grant, Profile(email=email), replace=True),
             self._ports.observer,
@@ -165,6 +169,13 @@ class Users:
         self._ports.observer.note("grant.recovered", key, kind="recover")
         await self._announce(linked)
         return linked
+
+    async def _readable(self, key: UserKey) -> bool:
+        try:
+            await self._ports.grants.load(key)
+        except SealBroken:
+            return False
+        return True
 
     async def change(self, key: UserKey, change: ProfileChange, *, actor: str) -> User:
         """Change fields of the user's profile, upstream and here; raises Conflict, Invalid."""

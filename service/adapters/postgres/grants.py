@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from service.adapters.postgres.rows import GRANT_COLUMNS, Rows
+from service.broker.errors import SealBroken
 from service.broker.model import Fingerprint, Grant, GrantEvent, GrantState, LineageEntry, UserKey
 
 if TYPE_CHECKING:
@@ -172,7 +173,15 @@ class PostgresGrants:
             row = await connection.fetchrow(
                 _SET_STATE, key.client, key.user_id, state.value, reason, due_at, actor
             )
-        return None if row is None else self._rows.grant(row)
+        if row is None:
+            return None
+        try:
+            return self._rows.grant(row)
+        except SealBroken:
+            if state is GrantState.LIVE:
+                raise
+            # Who is stopped is stopped whether its tokens open or not: nobody is given them.
+            return self._rows.grant(row, with_tokens=False)
 
     async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
         """Return what happened to the grant, newest first."""

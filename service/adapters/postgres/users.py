@@ -173,6 +173,8 @@ class PostgresUsers:
             row = await _placed(connection, grant.key)
             if not _may_link(row, grant, replace=replace):
                 raise _NotLinked
+            if row["state"] == GrantState.LIVE and not grant.over_unreadable:
+                self._rows.grant(row)
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             old = row["generation"] or 0
             await self._write_link(connection, grant, profile, next_generation(old, now), now)
@@ -208,8 +210,7 @@ class PostgresUsers:
         self, connection: Connection, grant: NewGrant, profile: Profile | None, generation: int, now: datetime
     ) -> None:
         key, pair = grant.key, grant.pair
-        email = profile.email or None if profile is not None else None
-        details = None if profile is None else stored(profile)
+        email, details = (profile.email or None, stored(profile)) if profile is not None else (None, None)
         await connection.execute(
             _LINK_USER, key.client, key.user_id, grant.upstream_id, email, details, now, grant.vouch
         )

@@ -154,7 +154,8 @@ class NewGrant:
     """A first or replacing pair for a user: created, adopted, enrolled or recovered.
 
     `vouch`: the app says with it that a person has signed in. With an `intent` it is stored only while
-    that intent is still ours.
+    that intent is still ours. `over_unreadable`: it replaces also a LIVE pair that cannot be opened, because
+    upstream has killed that one; else such a pair stands until its key is found.
     """
 
     key: UserKey
@@ -166,6 +167,7 @@ class NewGrant:
     actor: str
     vouch: bool = True
     distrust: bool = False
+    over_unreadable: bool = False
     intent: Intent | None = None
 
 
