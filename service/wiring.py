@@ -132,6 +132,8 @@ async def open_broker(
         clock = DatabaseClock(database)
         redis = RedisLink(settings.redis_url.value, observer)
         stack.push_async_callback(redis.aclose)
+        settings.database_url.follow(database.reload)
+        settings.redis_url.follow(redis.reload)
         ports = await _ports(settings, observer, stack, database, clock, redis)
         if tracing is not None:
             ports = _followed(ports, tracing)

@@ -120,7 +120,11 @@ class Lane:
     async def _round_trip(self, commands: Sequence[tuple[Word, ...]]) -> list[Reply]:
         connection = self._idle.pop() if self._idle else self._connections.make()
         try:
-            await _make_ready(connection)
+            if await _spoiled(connection):
+                # Not the same one connected again: who logs in may have changed since it was made.
+                await connection.disconnect(nowait=True)
+                connection = self._connections.make()
+            await connection.connect()
             await connection.send_packed_command(connection.pack_commands(commands))
             replies = [await _read(connection) for _ in commands]
         except BaseException:
@@ -137,16 +141,14 @@ class Lane:
             await self._idle.pop().disconnect(nowait=True)
 
 
-async def _make_ready(connection: Connection) -> None:
-    """Connect it; anew when its server has hung up or has said something unasked."""
-    if connection.is_connected:
-        try:
-            spoiled = await connection.can_read_destructive()
-        except (RedisError, OSError):
-            spoiled = True
-        if spoiled:
-            await connection.disconnect(nowait=True)
-    await connection.connect()
+async def _spoiled(connection: Connection) -> bool:
+    """Whether its server has hung up or has said something unasked."""
+    if not connection.is_connected:
+        return False
+    try:
+        return await connection.can_read_destructive()
+    except (RedisError, OSError):
+        return True
 
 
 async def _read(connection: Connection) -> Reply:

@@ -45,6 +45,10 @@ class RedisLink:
         """Have all that is asked in this context from now on take no longer than one question may."""
         redis_allowance.begin(self.deadline_s)
 
+    def reload(self, url: str) -> None:
+        """Log in as this URL says from the next connection on; those that are open go on."""
+        self._connections.reload(url)
+
     def make_connection(self) -> Connection:
         """Return an unconnected connection, for who must hold one of its own."""
         return self._connections.make()

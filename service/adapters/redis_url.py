@@ -56,7 +56,7 @@ class Connections:
 
     def __init__(self, url: str, *, connect_timeout_s: float, answer_timeout_s: float | None = None) -> None:
         self._sentinels: list[Redis] = []
-        common = {
+        self._common = {
             "socket_connect_timeout": connect_timeout_s,
             "socket_timeout": answer_timeout_s,
             "retry": Retry(NoBackoff(), 0),
@@ -64,8 +64,12 @@ class Connections:
             "lib_name": None,
             "lib_version": None,
         }
+        self.reload(url)
+
+    def reload(self, url: str) -> None:
+        """Make connections as this URL says from now on; those that were made go on. Raises ValueError."""
         try:
-            self.pool = self._open(urlsplit(url), url, common)
+            self.pool = self._open(urlsplit(url), url, self._common)
             self._make = cast("Callable[[], Connection]", self.pool.make_connection)
             # Made once for nothing: an option that redis-py does not know shows here, not in a request.
             self._make()
@@ -109,7 +113,7 @@ class Connections:
         tls = _tls(options)
         hosts_and_ports = [_address(host) for host in hosts.split(",")]
         sentinel = Sentinel(hosts_and_ports, sentinel_kwargs=of_sentinels | tls)  # type: ignore[no-untyped-call]
-        self._sentinels = sentinel.sentinels
+        self._sentinels += sentinel.sentinels
         login = {"username": unquote(user) or None, "password": unquote(password) or None}
         pool: ConnectionPool = SentinelConnectionPool(  # type: ignore[no-untyped-call]
             unquote(service), sentinel, db=int(database or 0), **login, **tls, **common

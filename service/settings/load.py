@@ -77,8 +77,8 @@ class _Loading:
 
     def settings(self) -> Settings:
         """Put the settings together; they hold only if no problem was found."""
-        database_url = self._secret("database_url", urls.parse_database_url, "")
-        redis_url = self._secret("redis_url", urls.parse_redis_url, "")
+        database_url = self._secret("database_url", urls.one_place(urls.parse_database_url), "")
+        redis_url = self._secret("redis_url", urls.one_place(urls.parse_redis_url), "")
         encryption_keys = self._secret("encryption_keys", keys.parse_key_ring, _NO_KEYS)
         fingerprint_keys = self._secret("fingerprint_keys", keys.parse_key_ring, _NO_KEYS)
         clients = self._clients() if self._role in RUNNING else ()

@@ -7,7 +7,8 @@ fit raises ValueError without repeating it. Must import nothing but the grammar.
 from __future__ import annotations
 
 import re
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from collections.abc import Callable
+from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 from service.settings.grammar import host_address, is_loopback, parse_host, parse_path, parse_port
 
@@ -107,6 +108,34 @@ def parse_database_url(text: str) -> str:
     if not hosts or not all(hosts.split(",")):
         raise ValueError("must name a host (or several, separated by commas)")
     return text
+
+
+_LOGINS = frozenset({"user", "username", "password", "sentinel_username", "sentinel_password"})
+
+
+def one_place(parse: Callable[[str], str]) -> Callable[[str], str]:
+    """Parse as `parse` does, and from the second time on let only the login be another one.
+
+    What a process has cached, claimed and counted belongs to one database; a password is not part of that.
+    """
+    known: list[object] = []
+
+    def parse_login(text: str) -> str:
+        url = parse(text)
+        place = _place(url)
+        if known and known != [place]:
+            raise ValueError("names another place: only user and password may change while the program runs")
+        known[:] = [place]
+        return url
+
+    return parse_login
+
+
+def _place(url: str) -> tuple[object, ...]:
+    """Return everything of a URL but who logs in."""
+    parts = urlsplit(url)
+    options = [option for option in parse_qsl(parts.query) if option[0] not in _LOGINS]
+    return parts.scheme, parts.netloc.rpartition("@")[2], parts.path, sorted(options)
 
 
 def parse_redis_url(text: str) -> str:

@@ -186,3 +186,48 @@ def test_a_folder_that_is_swapped_as_a_whole_is_followed(tmp_path):
     (tmp_path / "..data_tmp").rename(tmp_path / "..data")
     assert secret.recheck(pytest.fail)
     assert secret.value == 2
+
+
+LOGINS = {
+    "DATABASE_URL": [
+        "postgresql://a:old@h1,h2:5433/d?sslmode=require&target_session_attrs=read-write",
+        "postgresql://b:new@h1,h2:5433/d?target_session_attrs=read-write&sslmode=require&password=x",
+    ],
+    "REDIS_URL": [
+        "redis+sentinel://a:old@s1,s2/main/1?sentinel_password=old",
+        "redis+sentinel://a:new@s1,s2/main/1?sentinel_username=s&sentinel_password=new",
+    ],
+}
+ELSEWHERE = {
+    "DATABASE_URL": [
+        "postgresql://a:old@h2/d",
+        "postgresql://a:old@h/e",
+        "postgres://a:old@h/d?sslmode=disable",
+    ],
+    "REDIS_URL": ["redis://h/1", "redis://g/0", "rediss://h/0", "redis://h:6380/0"],
+}
+HERE = {"DATABASE_URL": "postgresql://a:old@h/d", "REDIS_URL": "redis://h/0"}
+
+
+def from_file(name, file):
+    return load_settings(environment(**{name: None, f"{name}_FILE": str(file)}))
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_who_logs_in_may_change_while_the_program_runs(name, file):
+    before, after = LOGINS[name]
+    file.write_text(before)
+    settings = from_file(name, file)
+    file.write_text(after)
+    assert settings.recheck_secrets(pytest.fail) == (f"TOKEN_BROKER_{name}",)
+    assert getattr(settings, name.lower()).value == after
+
+
+@pytest.mark.parametrize(("name", "url"), [(name, url) for name, urls in ELSEWHERE.items() for url in urls])
+def test_where_to_may_not(name, url, file):
+    file.write_text(HERE[name])
+    settings, complaints = from_file(name, file), []
+    file.write_text(url)
+    assert settings.recheck_secrets(lambda *told: complaints.append(told)) == ()
+    assert getattr(settings, name.lower()).value == HERE[name]
+    assert "only user and password may change" in complaints[0][1]

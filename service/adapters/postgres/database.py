@@ -1,4 +1,4 @@
-"""The connection pool, what counts as "the database cannot answer", and the database's clock.
+"""The connection pool, and what counts as "the database cannot answer".
 
 Error texts of the driver can hold values: only their class and SQLSTATE go any further.
 """
@@ -6,10 +6,8 @@ Error texts of the driver can hold values: only their class and SQLSTATE go any 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -104,6 +102,11 @@ class Database:
     ) -> None:
         """`schema` is the migration without which this release's statements would fail half-way."""
         self._dsn = dsn
+        self._how: dict[str, Any] = {
+            "timeout": timeout_s,
+            "command_timeout": timeout_s,
+            "server_settings": {"application_name": "token-broker"},
+        }
         self.observer = observer
         self._timeout_s = timeout_s
         self._connections = connections
@@ -130,10 +133,14 @@ class Database:
             min_size=0,
             max_size=self._connections,
             init=self._greet,
-            timeout=self._timeout_s,
-            command_timeout=self._timeout_s,
-            server_settings={"application_name": "token-broker"},
+            **self._how,
         )
+
+    def reload(self, dsn: str) -> None:
+        """Log in as this says from the next connection on; those that are open go on."""
+        self._dsn = dsn
+        if self._pool is not None:
+            self._pool.set_connect_args(dsn, **self._how)
 
     async def aclose(self) -> None:
         """Close the pool, at the latest after one statement's time."""
@@ -222,54 +229,6 @@ class Database:
         self._up = up
         event = "dependency.up" if up else "dependency.down"
         self.observer.note(event, dependency="postgres", reason=reason)
-
-
-_FAR_OFF = timedelta(seconds=30)
-_QUICK_S = 0.5
-
-
-class DatabaseClock:
-    """Now in the database's time: its clock as last measured, carried on by the monotonic clock.
-
-    Measured on every new connection, before any claim is judged by it: the database may have been away
-    when the process began, and after a failover it is another machine.
-    """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        database.on_connect = self._measure_on
-        self._measured_at = time.monotonic()
-        self._then = datetime.now(UTC)
-        self.skew = timedelta(0)
-        self.measured = False
-
-    def __call__(self) -> datetime:
-        """Return now as aware UTC."""
-        return self._then + timedelta(seconds=time.monotonic() - self._measured_at)
-
-    async def measure(self) -> None:
-        """Read the database's clock."""
-        async with self._database.connection() as connection:
-            await self._measure_on(connection)
-
-    async def _measure_on(self, connection: AnyConnection) -> None:
-        """Read the clock half-way between question and answer.
-
-        Where that took long (this process may have been stopped) an earlier measurement is kept. Without
-        one it counts from the question: a clock that is ahead finds claims over too early, never too late.
-        """
-        before = time.monotonic()
-        then: datetime = await connection.fetchval("SELECT clock_timestamp()")
-        after = time.monotonic()
-        quick = after - before <= _QUICK_S
-        if self.measured and not quick:
-            return
-        self._measured_at = (before + after) / 2 if quick else before
-        self._then = then
-        self.measured = quick
-        was_off, self.skew = abs(self.skew) > _FAR_OFF, datetime.now(UTC) - self()
-        if abs(self.skew) > _FAR_OFF and not was_off:
-            self._database.observer.note("clock.off", seconds=round(self.skew.total_seconds(), 1))
 
 
 @asynccontextmanager
