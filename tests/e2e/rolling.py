@@ -27,12 +27,13 @@ PATIENT = {
 }  # fmt: skip
 
 
-def variables(database_url, redis_url, upstream):
-    return environment(
-        DATABASE_URL=database_url, REDIS_URL=redis_url, CAL_API_URL=upstream.url,
-        CAL_OAUTH_CLIENT_ID=CLIENT.id, X_CAL_SECRET_KEY=CLIENT.secret,
-        ACCESS_TOKEN_LIFETIME=f"{LIFETIME_S}s", **PATIENT,
-    )  # fmt: skip
+def variables(database_url, redis_url, upstream, changes):
+    given = {
+        "DATABASE_URL": database_url, "REDIS_URL": redis_url, "CAL_API_URL": upstream.url,
+        "CAL_OAUTH_CLIENT_ID": CLIENT.id, "X_CAL_SECRET_KEY": CLIENT.secret,
+        "ACCESS_TOKEN_LIFETIME": f"{LIFETIME_S}s", **PATIENT,
+    }  # fmt: skip
+    return environment(**given | changes)
 
 
 @dataclass
@@ -103,13 +104,16 @@ class Town:
 
 
 @asynccontextmanager
-async def town(database_url, redis_url):
-    """Open a town on a migrated database, its users created and their first tokens handed out."""
+async def town(database_url, redis_url, **changes):
+    """Open a town on a migrated database, its users created and their first tokens handed out.
+
+    `changes` are settings of its processes.
+    """
     async with AsyncExitStack() as stack:
         config = SandboxConfig((CLIENT,), lifetime_s=LIFETIME_S, throttle=False)
         upstream = await stack.enter_async_context(serve(config))
         upstream.sandbox.fault("delay_after", "refresh", delay_s=0.2, delay_to_s=UPSTREAM_TAKES_AT_MOST_S)
-        env = variables(database_url, redis_url, upstream)
+        env = variables(database_url, redis_url, upstream, changes)
         services, workers = ([Replica(command, env, GRACE_S) for _ in range(2)] for command in COMMANDS)
         replicas = (*services, *workers)
         await asyncio.gather(*(stack.enter_async_context(replica) for replica in replicas))

@@ -40,6 +40,7 @@ async def test_a_change_while_refresh_tokens_are_presented_costs_no_answer_and_n
     tokens = await asyncio.gather(*asked)
     assert all(changing.sandbox.is_live(token) for token in tokens)
     assert "force" not in changing.sandbox.journal.calls
+    assert [told["sends"] for told in changing.heard("client_secret.refused")] == ["old", "new"]
     assert changing.heard("circuit.opened") == []
 
 
