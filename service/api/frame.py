@@ -17,7 +17,7 @@ from typing import cast
 from aiohttp import web
 
 from service.api.answer import Answer, Reply
-from service.api.errors import Internal, Malformed, problem
+from service.api.errors import Internal, Malformed, TargetMalformed, problem
 from service.api.routes import Call, Router
 from service.api.usecases import Readiness
 from service.broker.errors import BrokerError
@@ -87,7 +87,7 @@ class Frame:
         path, _, call.query = call.request.raw_path.partition("?")
         if not path.startswith("/"):
             # A target that names a host would let the caller choose which host this claims to be.
-            raise Malformed("The request target must be a path.")
+            raise TargetMalformed
         self._gate(call)
         handler = self._router.find(call, path)
         return await handler(call)

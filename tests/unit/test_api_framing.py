@@ -132,6 +132,13 @@ async def test_a_target_that_is_no_path_is_refused(house, target, method):
     assert house.answers.calls == []
 
 
+async def test_after_connect_the_connection_ends(house):
+    answer = await send(house, request(target="evil.example:443", method="CONNECT"))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Connection: close" in answer
+
+
 async def test_http_1_0_is_answered_and_closed(house):
     answer = await send(house, request(f"Authorization: Bearer {HELD}", version="HTTP/1.0", host=""))
 
