@@ -80,11 +80,11 @@ class PublicDoor:
     async def refresh(self, call: Call) -> Answer:
         """Answer a browser that holds a token."""
         require_fetch(call)
-        token = parse_bearer(call.request.headers, call.query)
         if call.request.body_exists:
             raise BearerMalformed(
                 "A refresh has no body: the token is presented in the Authorization header."
             )
+        token = parse_bearer(call.request.headers, call.query)
         try:
             current = await self._current(token, call)
         except _UNIDENTIFIED as error:

@@ -104,8 +104,10 @@ async def test_a_token_beside_the_header_is_refused_without_a_look_up(house):
     url, headers = house.url("public", "/refresh"), {"Authorization": f"Bearer {HELD}"}
     async with house.session.get(url, headers=headers, data={"access_token": HELD}) as in_body:
         pass
+    async with house.session.get(url, data={"access_token": HELD}) as in_body_alone:
+        pass
 
-    assert (in_query.status, in_body.status) == (400, 400)
+    assert (in_query.status, in_body.status, in_body_alone.status) == (400, 400, 400)
     assert house.answers.calls == []
 
 
