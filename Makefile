@@ -5,13 +5,14 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke chaos lint format docs lock secrets clean
+.PHONY: help run test smoke chaos hostile lint format docs lock secrets clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
 	@echo 'make smoke  start the same, drive it without a person, print what was seen as JSON'
 	@echo 'make test   run the whole test suite against real PostgreSQL and real Valkey'
 	@echo 'make chaos  strike everything for DURATION seconds (300) drawn from SEED, print what was seen as JSON'
+	@echo 'make hostile  send hostile and bad input to the real processes, print the figures as JSON'
 	@echo 'make chart  lint, render and judge the Helm chart in all its shapes, print the figures as JSON (HELM=, COMPOSE=)'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
 	@echo 'make docs   make the configuration page again from the settings'
@@ -37,6 +38,9 @@ test: $(READY)
 
 chaos: $(READY)
 	@$(BIN)/python -m tests.chaos $(if $(DURATION),--duration '$(DURATION)') $(if $(SEED),--seed '$(SEED)') $(ARGS)
+
+hostile: $(READY)
+	@$(BIN)/python -m tests.hostile $(ARGS)
 
 # The tools are fetched once. Both steps run, whatever the first finds, and the figures are the last line.
 .PHONY: chart

@@ -31,7 +31,7 @@ def set_up(plan, servers):
         "replicas": {name: {door: next(ports) for door in DOORS} for name in names},
         "client_id": CLIENT_ID,
         "claim_deadline_s": float(TIMEOUTS["CLAIM_DEADLINE"].removesuffix("s")),
-        "secrets": _secrets(servers),
+        "secrets": draw_secrets(servers),
     }
 
 
@@ -77,7 +77,8 @@ def free_ports(count):
     return found
 
 
-def _secrets(servers):
+def draw_secrets(servers):
+    """Return new secrets and keys, and the stores' addresses, which hold passwords."""
     return {
         "client_secret": secrets.token_urlsafe(24),
         "api_key": secrets.token_urlsafe(24),
