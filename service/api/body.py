@@ -20,7 +20,8 @@ from service.api.errors import BodyTooSlow, Malformed, MediaTypeRefused, TooLarg
 from service.broker.errors import Invalid
 
 MAX_BODY = 16384
-DEADLINE_S = 10.0
+DEADLINE_S = 6.0
+"""From the end of the head to the end of the body."""
 MAX_DEPTH = 16
 MAX_DIGITS = 20
 

@@ -60,8 +60,8 @@ class Malformed(BrokerError):
     code = "malformed"
 
 
-class TargetMalformed(Malformed):
-    """The request target must be a path."""
+class NotServed(Malformed):
+    """Only HTTP/1.1 and HTTP/1.0 are served here, and the request target must be a path."""
 
 
 class RouteUnknown(BrokerError):
@@ -147,9 +147,6 @@ _CHALLENGES: dict[type[BrokerError], str] = {
 _CLOSING = frozenset({408, 413})
 """After these the rest of the body is not worth waiting for."""
 
-_NO_MORE = (TargetMalformed,)
-"""After these the connection is not worth keeping: what follows CONNECT is no HTTP to the parser."""
-
 RETRY_AFTER_S = 15
 """Said with 429 and 503 when the error itself names no time."""
 
@@ -176,7 +173,8 @@ def problem(error: BrokerError, *, empty_token: bool) -> Answer:
         orjson.dumps(body),
         content_type="application/problem+json",
         headers=_headers(error, status),
-        close=status in _CLOSING or isinstance(error, _NO_MORE),
+        # What follows CONNECT, or another version, is not read as what it may be.
+        close=status in _CLOSING or isinstance(error, NotServed),
     )
 
 

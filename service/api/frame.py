@@ -14,10 +14,10 @@ from pathlib import PurePath
 from traceback import extract_tb
 from typing import cast
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from service.api.answer import Answer, Reply
-from service.api.errors import Internal, Malformed, TargetMalformed, problem
+from service.api.errors import Internal, Malformed, NotServed, problem
 from service.api.routes import Call, Router
 from service.api.usecases import Readiness
 from service.broker.errors import BrokerError
@@ -26,6 +26,8 @@ from service.broker.ports import Observer
 UNPARSABLE = "unparsable"
 TRACE_DEPTH = 6
 
+_VERSIONS = (HttpVersion10, HttpVersion11)
+"""The parser lets 0.9 and 2.0 pass, which mean something else by the same bytes."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -85,9 +87,9 @@ class Frame:
 
     async def _answer(self, call: Call) -> Answer:
         path, _, call.query = call.request.raw_path.partition("?")
-        if not path.startswith("/"):
+        if not path.startswith("/") or call.request.version not in _VERSIONS:
             # A target that names a host would let the caller choose which host this claims to be.
-            raise TargetMalformed
+            raise NotServed
         self._gate(call)
         handler = self._router.find(call, path)
         return await handler(call)

@@ -20,9 +20,12 @@ from service.api.answer import Reply
 from service.api.body import MAX_BODY
 from service.api.frame import Frame
 
-HEAD_DEADLINE_S = 10.0
+HEAD_DEADLINE_S = 8.0
+"""From the first byte of a head, or from the connection's begin, to the head's end."""
 KEEP_ALIVE_S = 75.0
-LINGER_S = 5.0
+"""Longer than proxies keep a connection, so that none sends a request into one that is just closing."""
+LINGER_S = 2.0
+"""How long the rest of a body that nobody wants is taken in, so that the answer to it can be read."""
 MOST_HEAD = 65_536
 
 
@@ -46,6 +49,11 @@ class Connection(web.RequestHandler):
         self._frame = frame
         self._head_timer: asyncio.TimerHandle | None = None
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait no longer for the first head than for any other."""
+        super().connection_made(transport)
+        self._start_timer()
+
     def data_received(self, data: bytes) -> None:
         """Take in bytes; a head that is not complete in time ends the connection."""
         before = self._request_count
@@ -58,7 +66,7 @@ class Connection(web.RequestHandler):
         if self._request_count != before:
             self._stop_timer()
         elif self._head_timer is None and self._waiter is not None and not self._messages:
-            self._head_timer = self._loop.call_later(HEAD_DEADLINE_S, self.force_close)
+            self._start_timer()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the timer with the connection."""
@@ -93,6 +101,9 @@ class Connection(web.RequestHandler):
         error = kw.get("exc_info")
         if isinstance(error, BaseException):
             self._frame.failed(error)
+
+    def _start_timer(self) -> None:
+        self._head_timer = self._loop.call_later(HEAD_DEADLINE_S, self.force_close)
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:

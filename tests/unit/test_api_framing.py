@@ -139,6 +139,14 @@ async def test_after_connect_the_connection_ends(house):
     assert b"Connection: close" in answer
 
 
+@pytest.mark.parametrize("version", ["HTTP/0.9", "HTTP/2.0"])
+async def test_other_versions_are_not_served_as_if_they_were_this_one(house, version):
+    answer = await send(house, request(f"Authorization: Bearer {HELD}", version=version))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert house.answers.calls == []
+
+
 async def test_http_1_0_is_answered_and_closed(house):
     answer = await send(house, request(f"Authorization: Bearer {HELD}", version="HTTP/1.0", host=""))
 
@@ -167,6 +175,12 @@ async def test_a_head_that_trickles_in_ends_the_connection(house, monkeypatch):
     monkeypatch.setattr(protocol, "HEAD_DEADLINE_S", 0.05)
 
     assert await send(house, b"GET /refresh HT") == b""
+
+
+async def test_a_connection_on_which_nothing_is_said_ends(house, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_DEADLINE_S", 0.05)
+
+    assert await send(house) == b""
 
 
 async def test_a_head_in_two_parts_is_answered_and_its_timer_forgotten(house, monkeypatch):
