@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from tests.hostile import judge
-from tests.hostile.cases import HOST, Story, filled, http
+from tests.hostile.cases import HOST, Story, http
 from tests.hostile.wire import Broken
 
 AT_ONCE = 8
@@ -41,7 +41,7 @@ async def _bounded(town, case):
 async def _play(town, case):
     """Send the case's bytes, judge the answer, and see whether the connection is what it must be then."""
     async with town.line(case.door) as line:
-        await line.send(filled(case.sent, town.names))
+        await line.send(town.filled(case.sent))
         answer = await line.answer(head=case.head)
         found = judge.complaints(case, answer, town.names)
         if answer is not None:

@@ -1,8 +1,8 @@
 """The cases, a class of hostile input a file."""
 
-from tests.hostile.tables import authorization, caching, methods, origins, tokens
+from tests.hostile.tables import authorization, caching, forwarded, framing, methods, origins, slow, tokens
 
-_TABLES = (authorization, tokens, origins, methods, caching)
+_TABLES = (authorization, tokens, origins, methods, caching, framing, slow, forwarded)
 
 
 def cases():

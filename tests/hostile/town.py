@@ -19,7 +19,7 @@ from tests.chaos import dumps
 from tests.chaos import folder as names
 from tests.chaos.fleet import spawn
 from tests.hostile import setting
-from tests.hostile.cases import http
+from tests.hostile.cases import filled, http
 from tests.hostile.odd import odd_upstream
 from tests.hostile.wire import line
 from tests.support.waiting import eventually
@@ -51,6 +51,10 @@ class Town:
     def name(self, name, value):
         """Let the cases know a token by this name."""
         self.names[name] = value
+
+    def filled(self, sent):
+        """Return bytes with the names in place."""
+        return filled(sent, self.names)
 
     async def ask(self, door, *lines, process="main", source=None, **request):
         """Send one request on a connection of its own; returns the answer."""
