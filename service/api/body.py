@@ -16,7 +16,7 @@ from aiohttp import HttpVersion11, web
 from pydantic import BaseModel, ValidationError
 
 from service.api.complaints import complaints
-from service.api.errors import BodyTooSlow, Malformed, MediaTypeRefused, TooLarge
+from service.api.errors import BodyBroken, BodyTooSlow, Malformed, MediaTypeRefused, TooLarge
 from service.broker.errors import Invalid
 
 MAX_BODY = 16384
@@ -68,7 +68,7 @@ def _require_json(request: web.BaseRequest) -> None:
     media_type, *parameters = request.headers.get("Content-Type", "").lower().split(";")
     charsets = {parameter.strip().replace('"', "") for parameter in parameters}
     plain = request.headers.get("Content-Encoding", "identity").lower() == "identity"
-    if media_type.strip() != "application/json" or charsets - {"charset=utf-8"} or not plain:
+    if media_type.strip() != "application/json" or charsets - {"", "charset=utf-8"} or not plain:
         raise MediaTypeRefused
 
 
@@ -85,7 +85,7 @@ async def _read(request: web.BaseRequest) -> bytes:
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge from None
     except (web.RequestPayloadError, OSError):
-        raise Malformed("The body broke off or was not framed as HTTP.") from None
+        raise BodyBroken from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -64,6 +64,10 @@ class NotServed(Malformed):
     """Only HTTP/1.1 and HTTP/1.0 are served here, and the request target must be a path."""
 
 
+class BodyBroken(Malformed):
+    """The body broke off or was not framed as HTTP."""
+
+
 class RouteUnknown(BrokerError):
     """There is nothing at this address."""
 
@@ -145,7 +149,8 @@ _CHALLENGES: dict[type[BrokerError], str] = {
 }
 
 _CLOSING = frozenset({408, 413})
-"""After these the rest of the body is not worth waiting for."""
+"""After these the rest of the body is not worth waiting for. What follows CONNECT, another version or a
+broken body cannot be read as what it may be either."""
 
 RETRY_AFTER_S = 15
 """Said with 429 and 503 when the error itself names no time."""
@@ -173,8 +178,7 @@ def problem(error: BrokerError, *, empty_token: bool) -> Answer:
         orjson.dumps(body),
         content_type="application/problem+json",
         headers=_headers(error, status),
-        # What follows CONNECT, or another version, is not read as what it may be.
-        close=status in _CLOSING or isinstance(error, NotServed),
+        close=status in _CLOSING or isinstance(error, (NotServed, BodyBroken)),
     )
 
 

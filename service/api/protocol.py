@@ -15,6 +15,7 @@ from typing import cast
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
+from aiohttp.web_protocol import _ErrInfo
 
 from service.api.answer import Reply
 from service.api.body import MAX_BODY
@@ -65,8 +66,26 @@ class Connection(web.RequestHandler):
             return
         if self._request_count != before:
             self._stop_timer()
+            self._break_off()
         elif self._head_timer is None and self._waiter is not None and not self._messages:
             self._start_timer()
+
+    def _break_off(self) -> None:
+        """End the body that was under way when the parser failed: nobody may wait for the rest of it.
+
+        The request it belongs to has an answer of its own, so the parser's error needs none.
+        """
+        if not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
+            return
+        waiting = [payload for _, payload in list(self._messages)[-2:-1]]
+        if not waiting and self._current_request is not None:
+            waiting = [self._current_request.content]
+        if not waiting or waiting[0].is_eof():
+            return
+        self._messages.pop()
+        waiting[0].set_exception(web.RequestPayloadError())
+        waiting[0].feed_eof()
+        self.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the timer with the connection."""

@@ -9,6 +9,7 @@ import pytest
 
 from service.api import body, protocol
 from tests.support.doors import CURRENT, HELD, open_house
+from tests.support.waiting import eventually
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0LXBhcnQ.c2lnbmF0dXJl"
 GOOD = f"GET /refresh HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {HELD}\r\n\r\n".encode()
@@ -199,6 +200,12 @@ async def test_a_head_in_two_parts_is_answered_and_its_timer_forgotten(house, mo
     writer.close()
 
 
+def being_answered(house, listener):
+    """Whether a request of this listener is with its handler."""
+    server = house.listeners.open[listener].runner.server
+    return any(connection._current_request is not None for connection in server.connections)
+
+
 def creation(*lines, body=b"{}", key="app-key"):
     return request(
         f"Authorization: Bearer {key}", "Content-Type: application/json", CLOSE, *lines,
@@ -229,6 +236,34 @@ async def test_a_body_is_bounded_and_framed(house, lines, raw, status):
     answer = await send(house, creation(*lines, body=raw), listener="internal")
 
     assert answer.startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("rest", [b"0x2\r\n{}\r\n", b"0\r\nX: " + b"y" * 100_000 + b"\r\n\r\n"])
+async def test_a_body_that_breaks_later_is_answered_at_once(house, rest):
+    begun = creation("Transfer-Encoding: chunked", body=b"2\r\n{}\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port("internal"))
+    writer.write(begun)
+    await eventually(lambda: being_answered(house, "internal"))
+    writer.write(rest)
+    answer = await asyncio.wait_for(reader.read(), 4)
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert house.notes.of("request.failed") == []
+
+
+async def test_a_body_that_breaks_behind_its_answer_gets_no_second_one(house):
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port("internal"))
+    writer.write(creation("Transfer-Encoding: chunked", body=b"2\r\n{}\r\n", key="unknown"))
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+
+    writer.write(b"0x2\r\n{}\r\n")
+    rest = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+    assert rest.count(b"HTTP/1.1 ") == 0
+    assert house.notes.of("request.failed") == []
 
 
 async def test_a_client_that_asks_first_is_told_to_go_on(house):
