@@ -49,12 +49,16 @@ class Case:
 
 @dataclass(frozen=True)
 class Story:
-    """A case of several steps; `play` returns what was wrong. `patient` ones wait, beside all others."""
+    """A case of several steps; `play` returns what was wrong.
+
+    `patient` ones wait, beside all others; `late` ones look at what all others have left behind.
+    """
 
     row: str
     what: str
     play: Callable[[Any], Awaitable[list[str]]]
     patient: bool = False
+    late: bool = False
 
 
 def http(*lines, target="/refresh", method="GET", version="HTTP/1.1", host=HOST, body=b"", ends=b"\r\n"):

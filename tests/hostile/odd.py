@@ -25,6 +25,11 @@ class Odd:
         """Return the upstream's address for this client."""
         return f"http://{_AT}:{self.port}/{client}/v2"
 
+    @property
+    def trap_url(self):
+        """Return an address that nobody may come to."""
+        return f"http://{_AT}:{self.trap_port}/keys"
+
     def arm(self, client, script):
         """Have every call of the client answered by the script from now on; None: by the stand-in again.
 
@@ -43,7 +48,7 @@ class Odd:
                 await self._hand_on(request + body, writer)
             else:
                 self.asked[client] = self.asked.get(client, 0) + 1
-                await _say(writer, script)
+                await self._say(writer, script)
         except (OSError, asyncio.IncompleteReadError):
             pass  # the broker hung up, as it should where an answer does not end
         finally:
@@ -54,6 +59,13 @@ class Odd:
         self.trapped += 1
         writer.close()
 
+    async def _say(self, writer, script):
+        if callable(script):
+            await script(writer)
+        else:
+            writer.write(script.replace(b"{trap}", self.trap_url.encode()))
+            await writer.drain()
+
     async def _hand_on(self, request, writer):
         reader, onward = await asyncio.open_connection(_AT, self._stand_in_port)
         try:
@@ -63,14 +75,6 @@ class Odd:
             await writer.drain()
         finally:
             onward.close()
-
-
-async def _say(writer, script):
-    if callable(script):
-        await script(writer)
-    else:
-        writer.write(script)
-        await writer.drain()
 
 
 def _length(head):

@@ -68,7 +68,7 @@ def _name_secrets(town):
     row = town.sandbox.find_user(ACME, "ann@example.com")
     town.name("ann.refresh", next(iter(row.refresh_tokens)))
     town.name("secret", town.drawn["clients"][ACME])
-    town.name("trap", f"http://127.0.0.1:{town.odd.trap_port}/keys")
+    town.name("trap", town.odd.trap_url)
     owner = int(town.names["ann.id"])
     for name, header in FORGED.items():
         head = {key: value.replace("{trap}", town.names["trap"]) for key, value in header.items()}

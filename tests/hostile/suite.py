@@ -1,8 +1,34 @@
 """The cases, a class of hostile input a file."""
 
-from tests.hostile.tables import authorization, caching, forwarded, framing, methods, origins, slow, tokens
+from tests.hostile.tables import (
+    authorization,
+    bodies,
+    caching,
+    callers,
+    config,
+    fields,
+    forwarded,
+    framing,
+    idempotency,
+    methods,
+    origins,
+    paths,
+    queries,
+    slow,
+    stored,
+    tokens,
+    upstream,
+    values,
+    versions,
+)
 
-_TABLES = (authorization, tokens, origins, methods, caching, framing, slow, forwarded)
+_TABLES = (
+    *(authorization, tokens, origins, methods, caching),
+    *(framing, versions, slow, forwarded),
+    *(paths, queries, callers, stored),
+    *(bodies, values, fields, idempotency),
+    *(upstream, config),
+)
 
 
 def cases():
@@ -12,4 +38,4 @@ def cases():
 
 def odd_clients():
     """Return the OAuth clients that an upstream of their own is odd to."""
-    return []
+    return list(upstream.ODDITIES)

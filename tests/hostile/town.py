@@ -26,6 +26,7 @@ from tests.support.waiting import eventually
 
 UP_WITHIN_S = 60.0
 END_WITHIN_S = 20.0
+STARTS_AT_ONCE = 2
 _LOOK_EVERY_S = 0.1
 
 
@@ -42,6 +43,7 @@ class Town:
         self.documented = 0
         """Answers of 5xx that were asked for."""
         self.answers = []
+        self.starts = asyncio.Semaphore(STARTS_AT_ONCE)
         self.processes = {}
 
     def line(self, door, process="main", source=None):
@@ -62,13 +64,17 @@ class Town:
             await it.send(http(*lines, **request))
             return await it.answer(head=request.get("method") == "HEAD")
 
-    async def call(self, method, path, body=None, *, key="backend", status=(200, 201, 204)):
-        """Call the internal listener as the app does; returns the answer's body. LookupError on a refusal."""
+    async def send(self, method, path, body=None, *, key="backend"):
+        """Send a request to the internal listener as a service does; returns the answer."""
         content = b"" if body is None else json.dumps(body).encode()
         lines = [f"Authorization: Bearer {self.drawn['keys'][key]}"]
         if body is not None:
             lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
-        answer = await self.ask("internal", *lines, method=method, target=path, body=content)
+        return await self.ask("internal", *lines, method=method, target=path, body=content)
+
+    async def call(self, method, path, body=None, *, key="backend", status=(200, 201, 204)):
+        """Do the same; returns the answer's body. LookupError when it has another status."""
+        answer = await self.send(method, path, body, key=key)
         if answer is None or answer.status not in status:
             raise LookupError(f"{method} {path}: {answer and answer.raw!r}")
         return json.loads(answer.body) if answer.body else None

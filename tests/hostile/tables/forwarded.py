@@ -52,7 +52,7 @@ _SOURCES = iter(f"127.0.0.{number}" for number in range(20, 250))
 
 
 def _limited(what, *lines_of_each, source=None, expected=429):
-    """Return a story: unknown tokens beyond what one address may show; the last answer tells whom they count for."""
+    """Return a story: more unknown tokens than one address may show; the last answer tells whose they are."""
     source = source or next(_SOURCES)
 
     async def play(town):

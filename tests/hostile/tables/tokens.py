@@ -90,7 +90,7 @@ async def _nothing_fetched(town):
 CASES = [
     *(unknown("H22" if "." in name[7:] or "-" in name else "H20", name, f"{{{name}}}") for name in FORGED),
     *(_altering(how) for how in _HOWS),
-    Story("H22", "nothing that a token names is fetched", _nothing_fetched),
+    Story("H22", "nothing that a token names is fetched", _nothing_fetched, late=True),
     unknown("H25", "a refresh token of upstream", "{ann.refresh}"),
     unknown("H26", "the OAuth client's secret", "{secret}"),
     unknown("H26", "an API key of a service", "{backend}"),

@@ -1,0 +1,90 @@
+"""Odd ids and texts that are right: what stores, pages and logs make of them."""
+
+import json
+
+import asyncpg
+
+from tests.hostile.cases import CANARY, KEY, Story, calls
+
+_STORED = (
+    "a:b:c",
+    "x|y",
+    "~tilde",
+    "a=b",
+    "at@sign",
+    "..a",
+    "plus+plus",
+    "{ann}".strip("{}") + "-1",
+    "A" * 128,
+)
+
+
+def _lives(user_id):
+    """Return a story: a user of an odd id is made, found by it, and gone by it."""
+
+    async def play(town):
+        path = f"/v1/users/{user_id.replace('+', '%2B').replace('|', '%7C')}"
+        body = {"id": user_id, "email": f"odd-{abs(hash(user_id))}@example.com", "name": "Odd"}
+        made = await town.call("POST", "/v1/users", body)
+        found = await town.call("GET", path)
+        token = await town.call("GET", f"{path}/token")
+        await town.call("DELETE", path)
+        return (
+            []
+            if made["id"] == found["id"] == user_id and token["accessToken"]
+            else [f"made {made['id']}, found {found['id']}"]
+        )
+
+    return Story("H78", f"a user of the id {user_id[:20]}", play)
+
+
+async def _tables_stand(town):
+    connection = await asyncpg.connect(town.stores.postgres.url)
+    try:
+        users = await connection.fetchval("SELECT count(*) FROM users WHERE user_id IN ('ann', 'bob')")
+    finally:
+        await connection.close()
+    return [] if users == 2 else [f"{users} users are left"]
+
+
+_LOGGED = (
+    "\x1b[31mred\x1b[0m".replace("\x1b", "\\x1b"),
+    '{"event":"forged"}',
+    '","event":"forged',
+    "\u202egnp.exe",
+    "%0a{}",
+    "a" * 60_000,
+    CANARY,
+)
+LOGS = [
+    calls(
+        "H80",
+        f"{name}: {text[:30]}",
+        200,
+        None,
+        None,
+        f"{name}: {text}",
+        method="GET",
+        target="/v1/users/ann",
+        holds=('"id":"ann"',),
+    )
+    for name in ("User-Agent", "Referer", "X-Note", "Cookie")
+    for text in _LOGGED
+]
+
+
+async def _page(town):
+    """A page of users never holds a token, whoever asks for it."""
+    answer = await town.ask(
+        "internal", KEY.replace("{backend}", town.names["backend"]), target="/v1/users?limit=200"
+    )
+    users = json.loads(answer.body)["users"]
+    return [] if len(users) > 5 and b"eyJ" not in answer.body else [f"{len(users)} users, or a token"]
+
+
+CASES = [
+    *map(_lives, _STORED),
+    *LOGS,
+    Story("H77", "the tables stand", _tables_stand, late=True),
+    Story("H82", "a page of users holds no token", _page),
+]
