@@ -21,20 +21,15 @@ from tests.hostile.suite import cases, odd_clients
 from tests.hostile.town import town
 
 
-async def run(place, only, say):
-    """Play the cases and look at what was left behind; returns the figures."""
-    chosen = [case for case in cases() if only is None or case.row in only]
+async def play_in(place, chosen, say):
+    """Play these cases in a town of their own; returns the town, what was wrong with each, the exit codes."""
     async with town(place, odd_clients()) as it:
         say("everything is up")
         await settle_in(it)
         say(f"{len(chosen)} cases")
         played = await play_all(it, chosen)
         say("played")
-        codes = await it.end()
-    for case, found in played:
-        for what in found:
-            sys.stdout.write(f"WRONG {case.row} {case.what}: {what}\n")
-    return evidence.weigh(it, played, codes)
+        return it, played, await it.end()
 
 
 def main(argv=None):
@@ -47,10 +42,14 @@ def main(argv=None):
         sys.stdout.flush()
 
     with _place(arguments.keep) as place:
-        figures = asyncio.run(run(place, arguments.only, say))
+        figures = evidence.weigh(*asyncio.run(play_in(place, _chosen(arguments.only), say)))
     say("done")
     sys.stdout.write(f"{json.dumps(figures)}\n")
     return 0 if not any(figures[name] for name in figures if name != "cases") else 1
+
+
+def _chosen(only):
+    return [case for case in cases() if only is None or case.row in only]
 
 
 def _place(keep):

@@ -20,8 +20,9 @@ def weigh(town, played, codes):
     traces = [f"{name}: {line[:300]}" for name, text in outputs.items() for line in traced(text)]
     traces += [f"{name} ended with {code}" for name, code in codes.items() if code != 0]
     leaks = sorted(set(leaked(town)))
-    for what in (*traces, *leaks):
-        sys.stdout.write(f"FOUND {what}\n")
+    wrong = [f"{case.row} {case.what}: {what}" for case, found in played for what in found]
+    for kind, all_found in (("WRONG", wrong), ("TRACE", traces), ("LEAK", leaks)):
+        sys.stdout.writelines(f"{kind} {what}\n" for what in all_found)
     return {
         "cases": len(played),
         "wrong": sum(bool(found) for _, found in played),

@@ -7,10 +7,10 @@ import time
 
 from tests.hostile import judge
 from tests.hostile.cases import HOST, Story, http
-from tests.hostile.wire import Broken
+from tests.hostile.wire import ENDS_WITHIN_S, Broken
 
 AT_ONCE = 8
-ENOUGH_S = 90.0
+ENOUGH_S = 240.0
 _NEXT = http(HOST, host="", target="/is-anybody-there")
 
 
@@ -61,7 +61,7 @@ async def _play(town, case):
 async def _afterwards(line, answer, case):
     says_close = answer.of("Connection") == ["close"]
     if case.closed:
-        rest = await line.ended()
+        rest = await line.ended(ENDS_WITHIN_S)
         said = [] if says_close else ["does not say that it closes"]
         return said + ([f"the connection goes on: {rest!r}"] if rest != b"" else [])
     if says_close:

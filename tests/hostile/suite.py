@@ -1,5 +1,6 @@
 """The cases, a class of hostile input a file."""
 
+from tests.hostile import explored
 from tests.hostile.tables import (
     authorization,
     bodies,
@@ -27,7 +28,7 @@ _TABLES = (
     *(framing, versions, slow, forwarded),
     *(paths, queries, callers, stored),
     *(bodies, values, fields, idempotency),
-    *(upstream, config),
+    *(upstream, config, explored),
 )
 
 

@@ -69,7 +69,10 @@ class Line:
         length = [value for name, value in pairs if name.lower() == "content-length"]
         if len(length) != (0 if code in {100, 204} else 1):
             raise Broken(f"{len(length)} lengths: {lines[:200]!r}")
-        body = await self._reader.readexactly(int(length[0])) if length and not head else b""
+        try:
+            body = await self._reader.readexactly(int(length[0])) if length and not head else b""
+        except (asyncio.IncompleteReadError, ConnectionError):
+            raise Broken(f"the body is shorter than {length[0]}") from None
         return Answer(code, pairs, body, lines + body)
 
     async def ended(self, within_s=ENDS_WITHIN_S):
