@@ -6,9 +6,11 @@ import asyncpg
 import pytest
 
 from service.broker.model import ProfileChange
+from service.rewrap import rewrap
 from service.settings import load_settings
+from service.settings.grammar import parse_rate
 from sql.migrate import migrate
-from tests.support.environment import environment
+from tests.support.environment import environment, key_of
 from tests.support.roles import APP, two_roles
 from tests.support.world import open_world
 from worker.jobs import Jobs
@@ -49,6 +51,15 @@ async def connection(app_url):
     connection = await asyncpg.connect(app_url)
     yield connection
     connection.terminate()
+
+
+async def test_what_stands_can_be_sealed_anew(world, app_url):
+    await world.user()
+    (row,) = await world.sql("SELECT key_id FROM grants")
+    ring = f"new:{key_of('n')},{row['key_id']}:{key_of('e')}"
+    settings = load_settings(environment(DATABASE_URL=app_url, ENCRYPTION_KEYS=ring), role="rewrap")
+    assert await rewrap(settings, parse_rate("100/s"), dry_run=False, as_json=False) == 0
+    assert [row["key_id"] for row in await world.sql("SELECT key_id FROM grants")] == ["new"]
 
 
 async def test_everything_that_is_done_about_users_can_be_done(world):
