@@ -155,7 +155,7 @@ async def _ports(
     stack.push_async_callback(cache.aclose)
     report = partial(vault.report, observer)
     stack.push_async_callback(report)
-    stack.push_async_callback(end_task, asyncio.create_task(_every(_MEASURE_EVERY_S, report, observer)))
+    stack.push_async_callback(end_task, asyncio.create_task(_every(_RECHECK_EVERY_S, report, observer)))
     fingerprints = FingerprintRing(settings.fingerprint_keys.value)
     settings.fingerprint_keys.follow(fingerprints.reload)
     rows = Rows(vault, settings.claim_deadline, key_id_of)
