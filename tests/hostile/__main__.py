@@ -18,6 +18,7 @@ from tests.hostile import evidence
 from tests.hostile.people import settle_in
 from tests.hostile.play import play_all
 from tests.hostile.suite import cases, odd_clients
+from tests.hostile.timing import SAMPLES, timed
 from tests.hostile.town import town
 
 
@@ -35,6 +36,8 @@ async def play_in(place, chosen, say):
 def main(argv=None):
     """Run the suite; returns the exit code."""
     arguments = _parser().parse_args(argv)
+    if arguments.timing:
+        return asyncio.run(timed(arguments.timing))
     began = time.monotonic()
 
     def say(text):
@@ -65,6 +68,14 @@ def _parser():
         "--only", nargs="+", metavar="ROW", help="play the cases of these rows only, such as H12"
     )
     parser.add_argument("--keep", type=Path, help="keep the run's files in this new folder")
+    parser.add_argument(
+        "--timing",
+        type=int,
+        nargs="?",
+        const=SAMPLES,
+        metavar="SAMPLES",
+        help="measure instead whether refusals can be told apart by the time they take",
+    )
     return parser
 
 

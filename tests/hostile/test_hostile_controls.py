@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,6 +12,8 @@ from tests.hostile.__main__ import play_in
 from tests.hostile.cases import APP, CANARY, asks, filled, unparsable
 from tests.hostile.evidence import traced, weigh, without_its_token
 from tests.hostile.play import play_all
+from tests.hostile.timing import REASONS
+from tests.hostile.timing import weigh as weigh_times
 from tests.hostile.wire import Answer, line
 
 HEADERS = {
@@ -140,6 +143,18 @@ def test_only_the_token_that_an_answer_is_there_for_is_left_out():
 
     assert without_its_token(Answer(200, (), body, body)) == b'{"accessToken":"","other":"one"}'
     assert without_its_token(Answer(401, (), body, body)) == body
+
+
+@pytest.mark.parametrize(("later_us", "told_apart"), [(0, False), (40, True)])
+def test_a_reason_that_takes_longer_is_told_apart(later_us, told_apart):
+    draw = random.Random(1)
+    times = {
+        (reason, run): [draw.gauss(600, 50) * 1000 for _ in range(1000)] for reason in REASONS for run in "ab"
+    }
+    for run in "ab":
+        times["revoked", run] = [took + later_us * 1000 for took in times["revoked", run]]
+
+    assert weigh_times(times)["told_apart"] is told_apart
 
 
 @pytest.mark.timeout(180)
