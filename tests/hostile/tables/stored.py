@@ -3,9 +3,11 @@
 import json
 
 import asyncpg
+import redis.asyncio as redis
 
 from tests.hostile.cases import CANARY, KEY, Story, calls
 
+IN_A_LOOP = 200
 _STORED = (
     "a:b:c",
     "x|y",
@@ -82,7 +84,29 @@ async def _page(town):
     return [] if len(users) > 5 and b"eyJ" not in answer.body else [f"{len(users)} users, or a token"]
 
 
+async def _asked_in_a_loop(town):
+    """A service that asks for tokens again and again makes nobody rotate."""
+    user = int(town.names["bob.id"])
+    before = len(town.sandbox.journal.of("refresh", user_id=user))
+    for _ in range(IN_A_LOOP):
+        await town.call("GET", "/v1/users/bob/token")
+    rotated = len(town.sandbox.journal.of("refresh", user_id=user)) - before
+    return [f"{rotated} rotations"] if rotated else []
+
+
+async def _nobody_named(town):
+    """No key in Redis has a user's id in it, whatever that is made of."""
+    async with redis.from_url(town.stores.valkey.url) as client:
+        keys = [key async for key in client.scan_iter(count=1000)]
+    named = [
+        key for key in keys for user_id in ("dora", "late23", "revoked", *_STORED) if user_id.encode() in key
+    ]
+    return [f"{len(named)} of {len(keys)} keys name a user"] if named or not keys else []
+
+
 CASES = [
+    Story("H82", "a service that asks in a loop", _asked_in_a_loop),
+    Story("H78", "no key in Redis names a user", _nobody_named, late=True),
     *map(_lives, _STORED),
     *LOGS,
     Story("H77", "the tables stand", _tables_stand, late=True),
