@@ -28,8 +28,9 @@ async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | 
     """Serve until SIGTERM or SIGINT, or until `stop` is set. Raises ConfigurationError for a taken port."""
     stop = stop or on_signals()
     require_usable_keys(settings)
+    sockets = bind_all(settings)
     announce(settings, telemetry)
-    await serve_from(bind_all(settings), settings, telemetry, stop)
+    await serve_from(sockets, settings, telemetry, stop)
 
 
 async def serve_from(

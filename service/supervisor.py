@@ -40,9 +40,10 @@ async def supervise(settings: Settings, telemetry: Telemetry) -> int:
     Raises ConfigurationError when an address or the folder for their figures cannot be used.
     """
     require_usable_keys(settings)
-    announce(settings, telemetry)
     with _folder() as folder:
-        return await Supervisor(settings, telemetry, bind_all_for_each(settings), folder).run()
+        sockets = bind_all_for_each(settings)
+        announce(settings, telemetry)
+        return await Supervisor(settings, telemetry, sockets, folder).run()
 
 
 def pause_s(crashes: int) -> float:

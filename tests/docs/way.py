@@ -38,27 +38,31 @@ class Way:
 
     async def _serve(self, reader, writer):
         onward, back = await asyncio.open_connection(self._host, self._port)
+        # The broker ends a connection that asks nothing, as this one does then: not the front's business.
+        held = asyncio.Lock()
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._ask(reader, back, writer))
-                group.create_task(self._answer(onward, writer))
+                group.create_task(self._ask(reader, back, writer, held))
+                group.create_task(self._answer(onward, writer, held))
         finally:
             back.close()
             writer.close()
 
-    async def _ask(self, reader, back, writer):
+    async def _ask(self, reader, back, writer, held):
         with suppress(OSError):
             while data := await reader.read(65536):
                 self.heard.append(data)
                 if SLOW.encode() in data:
-                    await asyncio.sleep(LONGEST_S)
-                    writer.write(LATE)
+                    async with held:
+                        await asyncio.sleep(LONGEST_S)
+                        writer.write(LATE)
                 else:
                     back.write(data)
         back.close()
 
-    async def _answer(self, onward, writer):
+    async def _answer(self, onward, writer, held):
         with suppress(OSError):
             while data := await onward.read(65536):
                 writer.write(data)
-        writer.close()
+        async with held:
+            writer.close()
