@@ -83,10 +83,15 @@ class Upgrade:
         async with town(app_url, redis_url) as rolling, going_on(rolling):
             self.applied = await migrate_beside_a_backup(self.url, env, self.tree)
             await replace_both(rolling, self.tree)
-            self.settled = await settled_by(self.url)
+            await eventually(self.next_has_settled, within_s=60, every_s=0.2)
             self.applied_by_old = await (await migrating(env)).applied()
             await replace_both(rolling, ROOT)
         return await rolling.rolled()
+
+    async def next_has_settled(self):
+        """Whether the next release has been at work, and not only been started."""
+        self.settled = await settled_by(self.url)
+        return self.settled.get("next", 0) > 0
 
 
 @pytest.mark.timeout(300)
