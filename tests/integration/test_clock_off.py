@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service.adapters.postgres import database
+from service.adapters.postgres import clock
 
 OFF = [timedelta(minutes=5), timedelta(minutes=-5)]
 
@@ -20,7 +20,7 @@ async def world(request, worlds, monkeypatch):
         def now(cls, tz=None):
             return datetime.now(tz) + request.param
 
-    monkeypatch.setattr(database, "datetime", Off)
+    monkeypatch.setattr(clock, "datetime", Off)
     await opened.open_broker()
     return opened
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from service.adapters.postgres import database
+from service.adapters.postgres import clock
 from service.broker.errors import StorageUnavailable
 from service.broker.model import ProfileChange
 from tests.support.database_trouble import hanging, operator_of
@@ -90,7 +90,7 @@ async def test_a_process_that_began_without_it_does_not_go_by_a_wrong_clock_of_i
         def now(cls, tz=None):
             return datetime.now(tz) - timedelta(minutes=5)
 
-    monkeypatch.setattr(database, "datetime", Late)
+    monkeypatch.setattr(clock, "datetime", Late)
     postgres.stop()
     broker = await world.open_broker()
     postgres.start()
