@@ -61,8 +61,9 @@ class Program:
         return self.process.returncode
 
     def last_lines(self):
-        """What it wrote last, for who reads why a test failed."""
-        return [*self.lines[-5:], *self.stray[-5:]]
+        """What it wrote last and whether it runs still, for who reads why a test failed."""
+        code = self.process.returncode
+        return [*self.lines[-5:], *self.stray[-5:], "running" if code is None else f"ended with {code}"]
 
     async def kill(self):
         """Kill the child, if it is still there."""
