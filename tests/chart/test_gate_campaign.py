@@ -8,6 +8,8 @@ from tests.chart.__main__ import main
 from tests.chart.campaign import check_kube_version, run_campaign
 from tests.chart.samples import changed, good, of, pod_of, small_chart
 from tests.chart.shapes import all_shapes
+from tests.chart.tools import Missing, missing_tools
+from tests.chart.versions import KUBE_VERSIONS
 
 FIRST = ["shapes", "kube_versions", "documents", "unvalidated", "invalid", "restricted_violations"]
 STRANGER = {"apiVersion": "example.com/v1", "kind": "Stranger", "metadata": {"name": "web"}}
@@ -44,6 +46,8 @@ TEMPLATES = [
 
 def outcome(capsys, arguments):
     """Run it; returns exit code, figures and the lines before them."""
+    if missing := missing_tools(KUBE_VERSIONS):
+        raise Missing(" ".join(missing))
     code = main(arguments)
     *lines, last = capsys.readouterr().out.splitlines()
     return code, json.loads(last), "\n".join(lines)
