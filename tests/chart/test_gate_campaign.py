@@ -44,11 +44,16 @@ TEMPLATES = [
 ]
 
 
-def outcome(capsys, arguments):
-    """Run it; returns exit code, figures and the lines before them."""
+def run(arguments):
+    """Run it, where its tools are there; returns the exit code."""
     if missing := missing_tools(KUBE_VERSIONS):
         raise Missing(" ".join(missing))
-    code = main(arguments)
+    return main(arguments)
+
+
+def outcome(capsys, arguments):
+    """Run it; returns exit code, figures and the lines before them."""
+    code = run(arguments)
     *lines, last = capsys.readouterr().out.splitlines()
     return code, json.loads(last), "\n".join(lines)
 
@@ -117,7 +122,7 @@ def test_without_a_shape_nothing_was_shown(tmp_path, capsys):
     arguments = small_chart(tmp_path, good())
     (tmp_path / "shapes" / "everything-on.yaml").unlink()
 
-    assert main(arguments) == 1
+    assert run(arguments) == 1
     assert "there is no shape in" in capsys.readouterr().err
 
 
