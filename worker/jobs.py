@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from service.broker.sweeps import Sweeps
 
 MOST_AT_A_SWEEP = 500
+SWEEP_AT_MOST_S = 240.0
+"""Beyond what a full sweep takes when every one of its calls uses up its time."""
+
 EVENTS_KEPT = timedelta(days=90)
 
 
@@ -29,9 +32,11 @@ class Jobs:
         self._clock = clock
         self._observer = observer
         self._sweeping: set[str] = set()
+        self.ticked_at = time.monotonic()
 
     async def sweep(self, _: dict[Any, Any]) -> None:
         """Work on what is due, for every client at once; clients do not wait for each other."""
+        self.ticked_at = time.monotonic()
         await asyncio.gather(*(self._sweep(client) for client in self._clients))
 
     async def upkeep(self, _: dict[Any, Any]) -> None:
@@ -60,9 +65,11 @@ class Jobs:
         self._sweeping.add(client)
         started = time.monotonic()
         try:
-            swept = await self._sweeps.sweep(client, MOST_AT_A_SWEEP)
-        except BrokerError as error:
-            self._observer.note("worker.sweep_failed", client=client, reason=error.code)
+            async with asyncio.timeout(SWEEP_AT_MOST_S):
+                swept = await self._sweeps.sweep(client, MOST_AT_A_SWEEP)
+        except (BrokerError, TimeoutError) as error:
+            reason = error.code if isinstance(error, BrokerError) else "it did not end in time"
+            self._observer.note("worker.sweep_failed", client=client, reason=reason)
             return
         finally:
             self._sweeping.discard(client)

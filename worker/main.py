@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from service.broker.flights import TimeLeft, end_task
 from service.wiring import QUEUE_NAME, QUEUE_SERIALIZED_BY, Broker, open_broker, open_queue
 from worker.jobs import Jobs
+from worker.ticks import tick_alone
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -63,10 +64,14 @@ async def work(
     async with open_broker(settings, observer, tracing) as broker, watch(broker) as watched:
         jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer)
         await jobs.upkeep({})
+        every_s = tick_s(settings.access_token_lifetime)
         runner = asyncio.create_task(_run(settings, jobs, observer, stop))
+        alone = asyncio.create_task(tick_alone(jobs, every_s, observer, stop))
         await stop.wait()
         watched.draining = True
         left_s = TimeLeft(settings.drain.total_seconds())
+        await asyncio.wait({alone}, timeout=left_s())
+        await end_task(alone)
         await runner
         left = await broker.drain(left_s())
         observer.note("worker.stopped", unfinished=left)

@@ -1,6 +1,7 @@
-"""Workers of two releases share one queue: a job that only the other one knows stops nobody."""
+"""Workers share one queue: neither a job of another release nor a worker that is stuck stops the others."""
 
 import re
+import time
 
 import pytest
 
@@ -55,3 +56,18 @@ async def test_what_another_release_left_in_the_queue_is_dropped_and_sweeps_go_o
         before = await swept_at(stack)
         await eventually(lambda: swept_again(stack, before), WITHIN_S, every_s=0.2)
         assert stack.worker.of("worker.restarted") == []
+
+
+async def hold_every_tick(queue):
+    """Hold the ticks to come as a worker does that has taken them and is stuck."""
+    now_s = int(time.time())
+    for second in range(now_s - 5, now_s + 120):
+        await queue.psetex(f"arq:in-progress:sweep:{second * 1000 + 123}", 120_000, b"1")
+
+
+async def test_a_worker_that_has_every_tick_and_is_stuck_does_not_keep_the_others_from_sweeping(
+    database_url, redis_url, queue
+):
+    await hold_every_tick(queue)
+    async with running_stack(database_url, redis_url, CONFIG) as stack:
+        await eventually(lambda: swept_again(stack, []), WITHIN_S, every_s=0.2)

@@ -98,10 +98,17 @@ async def started(command, environment, module="service.cli", tree=ROOT):
 
 @asynccontextmanager
 async def token_broker(command, environment, tree=ROOT):
-    """Run `token-broker <command>` with this environment; gives the Program and ends it."""
+    """Run `token-broker <command>` with this environment; gives the Program and ends it.
+
+    What goes wrong while it runs takes a note of what it wrote last.
+    """
     program = await started(command, environment, tree=tree)
     try:
-        yield program
+        try:
+            yield program
+        except BaseException as error:
+            error.add_note(f"token-broker {command}: {program.last_lines()}")
+            raise
         code = await program.end()
         assert code == 0, f"token-broker {command} ended with {code}: {program.last_lines()}"
     finally:
