@@ -35,7 +35,10 @@ class Rescue:
         while self._others and not self._ended.is_set():
             for sock in self._others:
                 for connection in _waiting(sock):
-                    await loop.connect_accepted_socket(self._make, connection)
+                    try:
+                        await loop.connect_accepted_socket(self._make, connection)
+                    except OSError:  # it was given up meanwhile; the next one was not
+                        connection.close()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), EVERY_S)
 
