@@ -79,7 +79,7 @@ async def catch_up(database_url, redis_url):
         service = await stack.enter_async_context(token_broker("serve", env))
         where = await service.said("service.started")
         worker = await stack.enter_async_context(token_broker("work", env))
-        await sandbox.journal.written(1, route="refresh", timeout_s=30)
+        await sandbox.journal.written(1, route="refresh", timeout_s=60)
         machine = Machine([service.process.pid, worker.process.pid, os.getpid()])
         return await look_on(sandbox, users, Asking(http, where), BudgetLeft(redis_url), machine)
 
