@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke chaos hostile lint format docs lock secrets clean
+.PHONY: help run test smoke chaos hostile lint format docs lock audit advisories sbom secrets clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
@@ -16,7 +16,10 @@ help:
 	@echo 'make chart  lint, render and judge the Helm chart in all its shapes, print the figures as JSON (HELM=, COMPOSE=)'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
 	@echo 'make docs   make the configuration page again from the settings'
-	@echo 'make lock   resolve the dependencies again (needs uv)'
+	@echo 'make lock   resolve the dependencies again (needs uv); then: make advisories sbom'
+	@echo 'make audit  hold the locks to the committed advisory file, print the figures as JSON (RELEASE=1: as of today)'
+	@echo 'make advisories  ask OSV for every locked package again (needs the internet)'
+	@echo 'make sbom   make the bills of materials again from the locks'
 	@echo 'make secrets  draw the secrets of docker-compose.yml into ./secrets, those that are not there yet'
 	@echo 'make clean  remove the environment and everything that was built'
 
@@ -77,6 +80,16 @@ lock:
 		uv pip install --quiet --dry-run --target build/lock $(IMAGE_PYTHON) --python-platform $$platform-manylinux_2_28 \
 			--require-hashes -r requirements-run.lock -r requirements-build.lock || exit 1; \
 	done
+
+audit: $(READY)
+	@$(BIN)/python -m supply.audit $(if $(RELEASE),--release)
+
+advisories: $(READY)
+	@$(BIN)/python -m supply.renew $(ARGS)
+
+sbom: $(READY)
+	@$(BIN)/python -m supply.licences
+	@$(BIN)/python -m supply.sbom
 
 secrets:
 	@sh deploy/secrets.sh
