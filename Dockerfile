@@ -19,11 +19,12 @@ RUN python3 -m pip install --quiet --no-compile --require-hashes --only-binary :
     && python3 -m pip install --quiet --no-compile --require-hashes --only-binary :all: \
         --target app -r requirements-run.lock
 # What is not copied is not installed: the sandbox stays out of the product.
-COPY LICENSE README.md pyproject.toml ./
+COPY LICENSE README.md pyproject.toml sbom.cdx.json ./
 COPY service service
 COPY sql sql
 COPY worker worker
-RUN PYTHONPATH=tools python3 -m pip install --quiet --no-compile --no-deps --no-build-isolation --no-index --target app .
+RUN PYTHONPATH=tools python3 -m pip install --quiet --no-compile --no-deps --no-build-isolation --no-index --target app . \
+    && cp sbom.cdx.json app/
 # Headers, sources of extensions, stubs and tests serve nobody here; scripts name the interpreter of this stage.
 RUN rm -rf app/bin \
     && find app -type d -name tests -prune -exec rm -rf {} + \
@@ -58,7 +59,8 @@ LABEL org.opencontainers.image.title="token-broker" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.source="${SOURCE}"
+      org.opencontainers.image.source="${SOURCE}" \
+      token-broker.sbom="/opt/token-broker/sbom.cdx.json"
 ENV PYTHONPATH=/opt/token-broker PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 PYTHONFAULTHANDLER=1
 COPY --from=build /build/app /opt/token-broker
 # The build ends here when this stage's interpreter cannot load what the other one installed. And the base brings Python's

@@ -62,6 +62,11 @@ def test_each_package_of_the_lock_is_in_it_and_no_other(image):
     assert installed == {"token-broker", *locked}
 
 
+def test_it_holds_its_bill_of_materials_where_its_label_says(image):
+    kept = image.root / image.labels["token-broker.sbom"].lstrip("/")
+    assert kept.read_bytes() == (ROOT / "sbom.cdx.json").read_bytes()
+
+
 def test_what_runs_in_it_can_be_written_by_nobody_who_runs_it(image):
     loose = [
         path for path in image.program.rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022
@@ -117,6 +122,6 @@ def test_the_build_is_given_the_program_and_nothing_else():
     tops = {path.parts[0] for path in context()}
     assert tops == {
         "LICENSE", "README.md", "pyproject.toml", "requirements-build.lock", "requirements-run.lock",
-        "sandbox", "service", "sql", "worker",
+        "sandbox", "sbom.cdx.json", "service", "sql", "worker",
     }  # fmt: skip
     assert [path for path in context() if "__pycache__" in path.parts] == []
