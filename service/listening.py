@@ -5,6 +5,7 @@ What cannot be listened on is a configuration error. Light to import, as `servic
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -41,11 +42,19 @@ def bind_address(name: str, address: Address) -> socket.socket:
 
 
 def _listeners(settings: Settings) -> list[tuple[str, str, Address]]:
+    _require_compiled_parser()
     return [
         (PUBLIC, "TOKEN_BROKER_PUBLIC_ADDRESS", settings.public_address),
         (INTERNAL, "TOKEN_BROKER_INTERNAL_ADDRESS", settings.internal_address),
         (OBSERVE, "TOKEN_BROKER_OBSERVE_ADDRESS", settings.observe_address),
     ]
+
+
+def _require_compiled_parser() -> None:
+    """Refuse to read requests with the second parser of aiohttp, which took what the first refuses."""
+    if os.environ.get("AIOHTTP_NO_EXTENSIONS"):
+        what = "must not be set: requests would be read by aiohttp's other, less strict parser. Remove it"
+        raise ConfigurationError([Problem("AIOHTTP_NO_EXTENSIONS", what)])
 
 
 def _bound(name: str, address: Address, bind_it: Callable[[Address], T]) -> T:
