@@ -27,6 +27,7 @@ MARKS = {
     "needs psql and an administrator",
     "needs root",
     "needs the default ports",
+    "needs the internet",
     "needs the real Cal.com",
     YOURS,
 }
