@@ -28,15 +28,15 @@ class Hit:
 
 def hit(version: str, affected: Iterable[Mapping[str, object]]) -> Hit | None:
     """Return how an advisory hits this version, None when it does not. Raises UnreadableRange."""
-    hits = []
+    found: list[Hit] = []
     for one in affected:
         ranges, listed = _parts(one)
-        hits += [_in_range(Version(version), events) for events in ranges]
-        if _is_listed(Version(version), listed):
-            hits.append(Hit(None))
-    found = [each for each in hits if each]
-    fixes = sorted((each.fixed for each in found if each.fixed), key=Version)
-    return Hit(fixes[-1] if fixes else None) if found else None
+        hits = [each for events in ranges if (each := _in_range(Version(version), events))]
+        found += hits or ([Hit(None)] if _is_listed(Version(version), listed) else [])
+    if not found:
+        return None
+    fixes = [each.fixed for each in found if each.fixed]
+    return Hit(max(fixes, key=Version) if len(fixes) == len(found) else None)
 
 
 def _parts(affected: Mapping[str, object]) -> tuple[list[Events], list[str]]:

@@ -47,6 +47,14 @@ def test_a_version_that_is_named_is_affected_however_it_is_written():
     assert hit("1.1", [{"versions": ["1.0.0", "2004b"]}]) is None
 
 
+def test_a_version_that_is_named_beside_a_range_it_is_in_is_fixed_where_the_range_ends():
+    assert hit("1.5", ranged({"introduced": "1"}, {"fixed": "2"}, versions=["1.5"])) == Hit("2")
+
+
+def test_there_is_no_fix_where_one_range_has_none():
+    assert hit("1.5", FIXED + OPEN) == Hit(None)
+
+
 def test_the_fix_is_the_one_that_ends_every_range_it_is_in():
     both = FIXED + ranged({"introduced": "1.0"}, {"fixed": "2.5"})
     assert hit("1.5", both) == Hit("2.5")
