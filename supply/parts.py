@@ -14,21 +14,22 @@ from supply import licences
 from supply.locks import Locked
 
 Component = dict[str, Any]
+US = "token-broker"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One component and the references of those that ask for it; nobody's is the project's own."""
+    """One component and the references of those that ask for it; unasked for, it is the project's."""
 
     ref: str
     component: Component
     asked_by: frozenset[str]
 
 
-def python_parts(locked: Iterable[Locked], known: Mapping[str, str] | None = None) -> list[Part]:
+def python_parts(locked: Iterable[Locked]) -> list[Part]:
     """Return the packages of a lock, each with the hashes of all its files: any one may be installed."""
     here = list(locked)
-    refs = {**(known or {}), **{one.name: _pypi(one) for one in here}}
+    refs = {US: US, **{one.name: _pypi(one) for one in here}}
     return [_python_part(one, refs) for one in here]
 
 
@@ -76,6 +77,10 @@ def npm_parts(lock: Path) -> list[Part]:
             found = _resolved(where, name, fetched)
             if found is not None:
                 asked[found].add(_npm(where, one))
+    for name in packages.get("", {}).get("dependencies", {}) | packages.get("", {}).get(
+        "devDependencies", {}
+    ):
+        asked.get(f"node_modules/{name}", set()).add(US)
     return [_npm_part(where, one, asked[where]) for where, one in fetched.items()]
 
 

@@ -102,8 +102,11 @@ def test_every_lock_that_is_kept_here_is_in_one_of_them():
 def test_who_asks_for_what_is_as_the_lock_says():
     asks = {one["ref"]: one["dependsOn"] for one in made(sbom.product)["dependencies"]}
     versions = {one.name: one.version for one in locks.read_lock(locks.ROOT / locks.IMAGE)}
-    aiohttp, yarl = (f"pkg:pypi/{name}@{versions[name]}" for name in ("aiohttp", "yarl"))
-    assert aiohttp in asks["token-broker"]
+    aiohttp, pydantic, yarl = (
+        f"pkg:pypi/{name}@{versions[name]}" for name in ("aiohttp", "pydantic", "yarl")
+    )
+    assert {aiohttp, pydantic} <= set(asks["token-broker"])
+    assert pydantic in asks[f"pkg:pypi/pydantic-settings@{versions['pydantic-settings']}"]
     assert yarl in asks[aiohttp]
     assert yarl not in asks["token-broker"]
 
@@ -119,7 +122,7 @@ def test_nothing_hangs_in_the_air(maker):
 
 def test_a_package_of_npm_has_its_scope_its_hash_and_who_asks_for_it(tmp_path):
     packages = {
-        "": {"name": "us"},
+        "": {"name": "us", "devDependencies": {"c": "*", "ours": "*"}},
         "node_modules/@a/b": {"version": "1.0.0", "integrity": "sha512-AQI=", "dependencies": {"c": "*"}},
         "node_modules/c": {"version": "1.0.0", "integrity": "sha512-AQI=", "license": "MIT"},
         "node_modules/@a/b/node_modules/c": {"version": "2.0.0", "integrity": "sha512-AQI="},
@@ -129,7 +132,7 @@ def test_a_package_of_npm_has_its_scope_its_hash_and_who_asks_for_it(tmp_path):
     outer, above, inner = npm_parts(tmp_path / "package-lock.json")
     assert outer.ref == "pkg:npm/%40a/b@1.0.0"
     assert outer.component["hashes"] == [{"alg": "SHA-512", "content": "0102"}]
-    assert (above.asked_by, inner.asked_by) == (frozenset(), {outer.ref})
+    assert (outer.asked_by, above.asked_by, inner.asked_by) == (frozenset(), {"token-broker"}, {outer.ref})
 
 
 # Licences
