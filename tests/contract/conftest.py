@@ -2,6 +2,7 @@
 
 import pytest
 import pytest_asyncio
+import redis.asyncio
 
 from tests.support.worlds import MemoryWorld, RedisWorld
 
@@ -25,6 +26,31 @@ async def redis_world(redis_url):
     made = RedisWorld(redis_url)
     yield made
     await made.aclose()
+
+
+@pytest_asyncio.fixture
+async def client(redis_url):
+    """An operator's own connection to this test's Redis."""
+    async with redis.asyncio.Redis.from_url(redis_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clock(world):
+    """The clock of this test's world."""
+    return world.clock
+
+
+@pytest.fixture
+def cache(world):
+    """The cache of one process."""
+    return world.cache()
+
+
+@pytest.fixture
+def other(world):
+    """The cache of another process."""
+    return world.cache()
 
 
 @pytest.fixture

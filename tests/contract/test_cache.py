@@ -9,23 +9,6 @@ from service.broker.model import UserKey
 from tests.support.cached import ANNA, BERT, a_fingerprint, a_token, presented
 
 
-@pytest.fixture
-def cache(world):
-    """The cache of one process."""
-    return world.cache()
-
-
-@pytest.fixture
-def other(world):
-    """The cache of another process."""
-    return world.cache()
-
-
-@pytest.fixture
-def clock(world):
-    return world.clock
-
-
 async def test_a_cached_answer_comes_back_whole(world, cache, other, clock):
     token = replace(a_token(clock, generation=7), not_before_generation=3)
     fingerprint, entry = presented(clock, generation=7)

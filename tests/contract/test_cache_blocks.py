@@ -8,23 +8,6 @@ import pytest
 from tests.support.cached import ANNA, BERT, a_token, presented
 
 
-@pytest.fixture
-def cache(world):
-    """The cache of one process."""
-    return world.cache()
-
-
-@pytest.fixture
-def other(world):
-    """The cache of another process."""
-    return world.cache()
-
-
-@pytest.fixture
-def clock(world):
-    return world.clock
-
-
 async def test_an_older_generation_does_not_replace_a_newer_one(cache, other, clock):
     await cache.put(a_token(clock, generation=2))
     await other.put(a_token(clock, generation=1))

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-import redis.asyncio
 
 from service.adapters.cache_values import name_of_token, name_of_user
 from service.adapters.vault import Vault
@@ -12,24 +11,8 @@ from tests.support.cached import ANNA, BERT, a_token, presented
 
 
 @pytest.fixture
-async def client(redis_url):
-    async with redis.asyncio.Redis.from_url(redis_url) as opened:
-        yield opened
-
-
-@pytest.fixture
-def clock(redis_world):
-    return redis_world.clock
-
-
-@pytest.fixture
-def cache(redis_world):
-    return redis_world.cache()
-
-
-@pytest.fixture
-def other(redis_world):
-    return redis_world.cache()
+def world(redis_world):
+    return redis_world
 
 
 @pytest.fixture

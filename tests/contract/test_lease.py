@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-import redis.asyncio
 
 from service.broker.ports import LeaseState
 from tests.support.cached import ANNA, BERT
@@ -110,12 +109,6 @@ async def test_of_many_who_ask_at_once_one_is_given_the_lease(world):
 
 
 # --- With Redis -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def client(redis_url):
-    async with redis.asyncio.Redis.from_url(redis_url) as opened:
-        yield opened
 
 
 async def lease_key(client):

@@ -4,7 +4,6 @@ import asyncio
 import gc
 
 import pytest
-import redis.asyncio
 
 from service.adapters.redis_link import RedisLink
 from service.broker.model import UserKey
@@ -94,12 +93,6 @@ async def test_nothing_is_kept_of_waiters_who_are_gone(world):
 
 
 # --- With Redis -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def client(redis_url):
-    async with redis.asyncio.Redis.from_url(redis_url) as opened:
-        yield opened
 
 
 async def drop_subscriptions(client):

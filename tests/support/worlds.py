@@ -14,6 +14,8 @@ from service.adapters.wakeups import RedisWakeups
 from tests.support.cached import Notes, StoppedClock
 from tests.support.memory import MemoryBudget, MemoryCache, MemoryLeases, MemoryStore, MemoryWakeups
 
+VAULT = Vault([("k1", b"k" * 32)])
+
 
 def real_clock():
     return datetime.now(UTC)
@@ -36,8 +38,7 @@ class RedisWorld:
 
     def cache(self, link=None, vault=None):
         link = link or self.link()
-        vault = vault or Vault([("k1", b"k" * 32)])
-        cache = RedisCache(link, vault, self.notes, self.clock, monotonic=self.clock.monotonic)
+        cache = RedisCache(link, vault or VAULT, self.notes, self.clock, monotonic=self.clock.monotonic)
         self._open.insert(0, cache)
         return cache
 
