@@ -8,8 +8,11 @@ import redis
 
 from sandbox.embedded import servers
 from tests.support.collector import collecting
+from tests.support.database_trouble import operator_of
 from tests.support.databases import Databases
+from tests.support.redis_trouble import redis_behind
 from tests.support.served import ANYWHERE, served
+from tests.support.stoppable import Stoppable
 from tests.support.world import open_world
 
 QUICK = {"postgres_options": {"fsync": "off"}, "valkey_options": {"appendonly": "no"}}
@@ -24,14 +27,28 @@ def spare_servers():
 
 @pytest.fixture
 def stoppable(spare_servers):
-    """A PostgreSQL and a Valkey that this test may stop, and the address of its database."""
+    """A PostgreSQL and a Valkey that this test may stop, and a database of its own there."""
     pair, databases = spare_servers
     with closing(redis.Redis.from_url(pair.valkey.url)) as client:
         client.flushall()
     with databases.migrated() as url:
-        yield pair, url
+        yield Stoppable(pair.postgres, pair.valkey, url)
         pair.postgres.start()
         pair.valkey.start()
+
+
+@pytest.fixture
+async def operator(stoppable):
+    """A connection past the broker that makes its PostgreSQL ail."""
+    async with operator_of(stoppable.url) as connected:
+        yield connected
+
+
+@pytest.fixture
+async def ailing_redis(stoppable):
+    """The Valkey that may be stopped, behind a proxy: `await ailing_redis.suffer("slow")`."""
+    async with redis_behind(stoppable.valkey) as trouble:
+        yield trouble
 
 
 @pytest.fixture(scope="session")
@@ -50,12 +67,18 @@ async def emptied_database(reused_database):
 
 
 @pytest.fixture
-async def worlds(emptied_database, redis_url, tmp_path):
+def stores(emptied_database, redis_url):
+    """The addresses of this test's stores; a module whose stores ail has its own."""
+    return emptied_database, redis_url
+
+
+@pytest.fixture
+async def worlds(stores, tmp_path):
     """Opens a world on this test's own stores: `await worlds(brokers=2, UPSTREAM_TIMEOUT="2s")`."""
     async with AsyncExitStack() as stack:
 
         async def open_one(**described):
-            opened = open_world(emptied_database, redis_url, tmp_path, **described)
+            opened = open_world(*stores, tmp_path, **described)
             return await stack.enter_async_context(opened)
 
         yield open_one
@@ -65,6 +88,13 @@ async def worlds(emptied_database, redis_url, tmp_path):
 async def world(worlds):
     """One client, one broker, tokens of an hour."""
     return await worlds()
+
+
+@pytest.fixture
+async def house(world):
+    """The doors of this test's world, which has the settings ANYWHERE."""
+    async with served(world) as opened:
+        yield opened
 
 
 @pytest.fixture

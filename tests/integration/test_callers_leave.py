@@ -4,19 +4,13 @@ import asyncio
 
 import pytest
 
-from tests.support.served import ANYWHERE, served
+from tests.support.served import ANYWHERE
 from tests.support.waiting import eventually
 
 
 @pytest.fixture
 async def world(worlds):
     return await worlds(**ANYWHERE)
-
-
-@pytest.fixture
-async def house(world):
-    async with served(world) as opened:
-        yield opened
 
 
 async def expired_user(world):

@@ -22,13 +22,8 @@ async def refresh_elsewhere(world, anna):
     await anna.lose_refresh_token()
 
 
-async def used_user(world):
-    anna = await world.user()
-    return anna, await anna.token()
-
-
 async def test_ahead_of_time_it_costs_one_force_a_lifetime_and_none_while_the_access_token_lives(world):
-    anna, _ = await used_user(world)
+    anna, _ = await world.used_user()
     for _ in range(2):
         await refresh_elsewhere(world, anna)
         forces = len(anna.calls("force"))
@@ -44,7 +39,7 @@ async def test_ahead_of_time_it_costs_one_force_a_lifetime_and_none_while_the_ac
 
 async def test_pages_of_both_sides_cost_no_more_forces_than_rotations_are_allowed(worlds):
     world = await worlds(USER_ROTATIONS="6/min")
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     for _ in range(10):
         force_elsewhere(world, anna)
         await world.later(seconds=31)
@@ -55,7 +50,7 @@ async def test_pages_of_both_sides_cost_no_more_forces_than_rotations_are_allowe
 
 @pytest.mark.parametrize(("times", "alarms"), [(2, 0), (3, 1)])
 async def test_more_than_two_in_an_hour_are_an_alarm(world, times, alarms):
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     for _ in range(times):
         force_elsewhere(world, anna)
         await world.later(seconds=31)

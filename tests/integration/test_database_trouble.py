@@ -8,49 +8,22 @@ import pytest
 from service.adapters.postgres import clock
 from service.broker.errors import StorageUnavailable
 from service.broker.model import ProfileChange
-from tests.support.database_trouble import hanging, operator_of
-from tests.support.served import ANYWHERE, served
+from tests.support.database_trouble import hanging
+from tests.support.served import ANYWHERE
 from tests.support.waiting import eventually
-from tests.support.world import open_world
 
 PATIENCE_S = 1.5
 """Less than one statement may take."""
 
 
 @pytest.fixture
-def postgres(stoppable):
-    return stoppable[0].postgres
+def stores(stoppable):
+    return stoppable.url, stoppable.valkey.url
 
 
 @pytest.fixture
-def valkey(stoppable):
-    return stoppable[0].valkey
-
-
-@pytest.fixture
-async def operator(stoppable):
-    async with operator_of(stoppable[1]) as connected:
-        yield connected
-
-
-@pytest.fixture
-async def world(stoppable, tmp_path):
-    servers, url = stoppable
-    async with open_world(url, servers.valkey.url, tmp_path, **ANYWHERE) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def house(world):
-    async with served(world) as opened:
-        yield opened
-
-
-async def used_user(world, name="anna", **age):
-    person = await world.user(name)
-    token = await person.token()
-    await world.later(**age)
-    return person, token
+async def world(worlds):
+    return await worlds(**ANYWHERE)
 
 
 async def is_served(house, token):
@@ -60,22 +33,22 @@ async def is_served(house, token):
     return status == 200
 
 
-async def test_without_it_the_app_is_given_live_tokens_by_a_key_that_vouches(world, house, postgres):
-    anna, _ = await used_user(world, minutes=5)
+async def test_without_it_the_app_is_given_live_tokens_by_a_key_that_vouches(world, house, stoppable):
+    anna, _ = await world.used_user(minutes=5)
     token = await anna.token()
-    postgres.stop()
+    stoppable.postgres.stop()
     status, body = await house.token(anna)
     assert (status, body.get("accessToken")) == (200, token)
 
 
-async def test_while_it_hangs_nobody_with_a_live_token_waits_for_it(world, house, postgres):
-    anna, old = await used_user(world)
+async def test_while_it_hangs_nobody_with_a_live_token_waits_for_it(world, house, stoppable):
+    anna, old = await world.used_user()
     await anna.rotate()
     await world.later(minutes=5)
     current = await anna.token()
     await house.refresh(old)
     loop = asyncio.get_running_loop()
-    with hanging(postgres):
+    with hanging(stoppable.postgres):
         started_at = loop.time()
         answers = [await house.refresh(old), await house.token(anna)]
         assert loop.time() - started_at < PATIENCE_S
@@ -83,7 +56,7 @@ async def test_while_it_hangs_nobody_with_a_live_token_waits_for_it(world, house
 
 
 async def test_a_process_that_began_without_it_does_not_go_by_a_wrong_clock_of_its_own(
-    world, postgres, monkeypatch
+    world, stoppable, monkeypatch
 ):
     class Late(datetime):
         @classmethod
@@ -91,9 +64,9 @@ async def test_a_process_that_began_without_it_does_not_go_by_a_wrong_clock_of_i
             return datetime.now(tz) - timedelta(minutes=5)
 
     monkeypatch.setattr(clock, "datetime", Late)
-    postgres.stop()
+    stoppable.postgres.stop()
     broker = await world.open_broker()
-    postgres.start()
+    stoppable.postgres.start()
     await world.notes.hears("clock.off")
     assert abs(broker.clock() - world.broker.clock()) < timedelta(seconds=5)
 
@@ -102,7 +75,7 @@ async def test_a_process_that_began_without_it_does_not_go_by_a_wrong_clock_of_i
 
 
 async def test_read_only_it_still_finds_live_tokens(world, house, operator):
-    anna, old = await used_user(world)
+    anna, old = await world.used_user()
     current = await anna.rotate()
     await operator.take_no_writes()
     await world.drop_caches()
@@ -113,7 +86,7 @@ async def test_read_only_it_still_finds_live_tokens(world, house, operator):
 async def test_read_only_nothing_is_spent_and_it_goes_on_by_itself_when_it_takes_writes(
     world, house, operator
 ):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     await operator.take_no_writes()
     for _ in range(3):
         status, body = await house.refresh(token)
@@ -125,7 +98,7 @@ async def test_read_only_nothing_is_spent_and_it_goes_on_by_itself_when_it_takes
 
 
 async def test_a_pair_issued_while_it_became_read_only_is_stored_when_it_takes_writes(world, house, operator):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     with world.sandbox.gate("refresh", "after") as gate:
         asking = asyncio.create_task(house.refresh(token))
         await gate.arrived()
@@ -140,7 +113,7 @@ async def test_a_pair_issued_while_it_became_read_only_is_stored_when_it_takes_w
 
 
 async def test_a_pair_issued_while_every_connection_was_killed_is_stored(world, house, operator):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     with world.sandbox.gate("refresh", "after") as gate:
         asking = asyncio.create_task(house.refresh(token))
         await gate.arrived()
@@ -151,7 +124,7 @@ async def test_a_pair_issued_while_every_connection_was_killed_is_stored(world, 
 
 
 async def test_a_settlement_whose_connection_is_killed_half_way_is_made_again(world, house, operator):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     with world.sandbox.gate("refresh", "after") as gate:
         asking = asyncio.create_task(house.refresh(token))
         await gate.arrived()
@@ -165,8 +138,8 @@ async def test_a_settlement_whose_connection_is_killed_half_way_is_made_again(wo
 
 
 async def test_with_every_connection_taken_live_tokens_are_served_and_others_told_in_time(world, house):
-    anna, ended = await used_user(world, hours=2)
-    bert, _ = await used_user(world, "bert")
+    anna, ended = await world.used_user(hours=2)
+    bert, _ = await world.used_user("bert")
     await bert.token()
     pool = world.broker.database._pool
     taken = [await pool.acquire() for _ in range(pool.get_max_size())]
@@ -203,7 +176,7 @@ ORDERS = {
 
 @pytest.mark.parametrize("route", ORDERS)
 async def test_no_connection_is_held_while_upstream_is_asked(world, route):
-    anna, token = await used_user(world, minutes=1)
+    anna, token = await world.used_user(minutes=1)
     with world.sandbox.gate(route) as gate:
         ordered = asyncio.create_task(ORDERS[route](world, anna, token))
         await gate.arrived()
@@ -212,7 +185,7 @@ async def test_no_connection_is_held_while_upstream_is_asked(world, route):
 
 
 async def test_no_connection_is_held_while_the_worker_asks_upstream(world):
-    people = [(await used_user(world, name))[0] for name in "abcd"]
+    people = [(await world.used_user(name))[0] for name in "abcd"]
     await world.later(minutes=52)
     with world.sandbox.gate("refresh") as gate:
         sweeping = asyncio.create_task(world.sweep())
@@ -225,33 +198,33 @@ async def test_no_connection_is_held_while_the_worker_asks_upstream(world):
 
 
 async def test_without_both_stores_nothing_is_spent_and_everything_goes_on_when_they_are_back(
-    world, house, postgres, valkey
+    world, house, stoppable
 ):
-    anna, token = await used_user(world, hours=2)
-    postgres.stop()
-    valkey.stop()
+    anna, token = await world.used_user(hours=2)
+    stoppable.postgres.stop()
+    stoppable.valkey.stop()
     status, body = await house.refresh(token)
     assert (status, body["code"], body["accessToken"]) == (503, "storage_unavailable", "")
     with pytest.raises(StorageUnavailable):
         await world.broker.sweeps.sweep("default", 10)
     assert anna.calls() == []
-    postgres.start()
-    valkey.start()
+    stoppable.postgres.start()
+    stoppable.valkey.start()
     await eventually(lambda: is_served(house, token))
     assert anna.calls() == ["refresh"]
 
 
 async def test_a_pair_issued_while_both_stores_went_down_is_stored_when_they_are_back(
-    world, house, postgres, valkey
+    world, house, stoppable
 ):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     with world.sandbox.gate("refresh", "after") as gate:
         asking = asyncio.create_task(house.refresh(token))
         await gate.arrived()
-        postgres.stop()
-        valkey.stop()
+        stoppable.postgres.stop()
+        stoppable.valkey.stop()
     await world.notes.hears("refresh.unsettled", 2)
-    postgres.start()
-    valkey.start()
+    stoppable.postgres.start()
+    stoppable.valkey.start()
     assert (await asking)[1]["accessToken"] == (await anna.tokens())[0]
     assert anna.calls() == ["refresh"]

@@ -20,13 +20,6 @@ async def without_key(world, worlds):
     return await worlds(ENCRYPTION_KEYS=f"e2:{key_of('x')}")
 
 
-async def used_user(world, **age):
-    anna = await world.user()
-    token = await anna.token()
-    await world.later(**age)
-    return anna, token
-
-
 ASKED = {
     "a page": lambda other, anna, token: other.browser(token),
     "a service": lambda other, anna, token: anna.token(other.broker),
@@ -37,7 +30,7 @@ ASKED = {
 
 @pytest.mark.parametrize("asking", ASKED)
 async def test_whoever_asks_is_told_to_come_back_and_the_row_stays_as_it_is(world, without_key, asking):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     before = await world.sql(STORED)
     with pytest.raises(SealBroken):
         await ASKED[asking](without_key, anna, token)
@@ -46,7 +39,7 @@ async def test_whoever_asks_is_told_to_come_back_and_the_row_stays_as_it_is(worl
 
 
 async def test_ahead_of_time_nothing_is_spent_or_written_either(world, without_key):
-    await used_user(world, minutes=52)
+    await world.used_user(minutes=52)
     before = await world.sql(STORED)
     await without_key.sweep()
     assert len(without_key.heard("grant.unreadable")) == 1
@@ -55,7 +48,7 @@ async def test_ahead_of_time_nothing_is_spent_or_written_either(world, without_k
 
 
 async def test_what_it_finds_in_redis_is_a_miss_and_an_alarm(world, without_key):
-    anna, token = await used_user(world, minutes=1)
+    anna, token = await world.used_user(minutes=1)
     await anna.token()
     with pytest.raises(SealBroken):
         await anna.token(without_key.broker)
@@ -64,7 +57,7 @@ async def test_what_it_finds_in_redis_is_a_miss_and_an_alarm(world, without_key)
 
 
 async def test_with_the_key_everything_is_there_as_before(world, without_key):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     with pytest.raises(SealBroken):
         await anna.token(without_key.broker)
     assert world.sandbox.is_live(await world.browser(token))
@@ -73,7 +66,7 @@ async def test_with_the_key_everything_is_there_as_before(world, without_key):
 
 async def as_upstream_of(world, without_key):
     """Anna, known upstream to the process that lacks the key of her tokens, too."""
-    anna, _ = await used_user(world, hours=2)
+    anna, _ = await world.used_user(hours=2)
     row, pair = without_key.sandbox.create_user("cl-default", "anna@example.com")
     await anna.set(upstream_id=str(row.id))
     await world.sql("UPDATE users SET upstream_id = $1", str(row.id))

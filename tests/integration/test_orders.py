@@ -9,18 +9,13 @@ from service.broker.model import GrantState, Marks, UserKey
 from tests.support.waiting import eventually
 
 
-async def used_user(world):
-    anna = await world.user()
-    return anna, await anna.token()
-
-
 async def is_unknown(world, token, broker=None):
     with pytest.raises(TokenUnknown):
         await world.browser(token, broker)
 
 
 async def test_a_revoke_kills_every_older_token_upstream_too(world):
-    anna, first = await used_user(world)
+    anna, first = await world.used_user()
     second = await anna.rotate()
     await world.broker.users.revoke(anna.key, actor="test")
     assert not world.sandbox.is_live(first)
@@ -32,14 +27,14 @@ async def test_a_revoke_kills_every_older_token_upstream_too(world):
 
 async def test_after_a_revoke_a_service_is_given_a_live_token(pair_of_brokers):
     world = pair_of_brokers
-    anna, _ = await used_user(world)
+    anna, _ = await world.used_user()
     await world.broker.users.revoke(anna.key, actor="test")
     tokens = {await anna.token(broker) for broker in world.brokers}
     assert [world.sandbox.is_live(token) for token in tokens] == [True]
 
 
 async def test_a_revoke_that_upstream_does_not_carry_out_counts_here_at_once(world):
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     world.sandbox.fault("throttled", "force", count=1, reset_s=1)
     with pytest.raises(UpstreamUnavailable):
         await world.broker.users.revoke(anna.key, actor="test")
@@ -48,7 +43,7 @@ async def test_a_revoke_that_upstream_does_not_carry_out_counts_here_at_once(wor
 
 
 async def test_the_worker_carries_out_a_revoke_that_stands(world):
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     world.sandbox.fault("drop_before", "force", count=1)
     revoking = asyncio.create_task(world.broker.users.revoke(anna.key, actor="test"))
     await world.notes.hears("refresh.unknown")
@@ -61,7 +56,7 @@ async def test_the_worker_carries_out_a_revoke_that_stands(world):
 
 
 async def test_a_revoke_during_a_rotation_replaces_what_that_one_stored(world):
-    anna, old = await used_user(world)
+    anna, old = await world.used_user()
     with world.sandbox.gate("refresh", "after") as gate:
         rotating = asyncio.create_task(anna.rotate())
         await gate.arrived()
@@ -79,7 +74,7 @@ async def is_ordered(anna):
 
 
 async def test_a_force_kills_the_older_tokens_upstream_and_they_still_name_their_user(world):
-    anna, old = await used_user(world)
+    anna, old = await world.used_user()
     new = await anna.rotate(force=True)
     assert world.sandbox.is_live(new)
     assert not world.sandbox.is_live(old)
@@ -88,7 +83,7 @@ async def test_a_force_kills_the_older_tokens_upstream_and_they_still_name_their
 
 
 async def test_a_rotation_on_order_leaves_the_older_token_alive(world):
-    anna, old = await used_user(world)
+    anna, old = await world.used_user()
     assert await anna.rotate() != old
     assert world.sandbox.is_live(old)
     assert anna.calls() == ["refresh"]
@@ -96,7 +91,7 @@ async def test_a_rotation_on_order_leaves_the_older_token_alive(world):
 
 async def test_rotations_ordered_at_once_are_one(pair_of_brokers):
     world = pair_of_brokers
-    anna, _ = await used_user(world)
+    anna, _ = await world.used_user()
     with world.sandbox.gate("refresh") as gate:
         orders = [asyncio.create_task(anna.rotate(world.brokers[n % 2])) for n in range(10)]
         await gate.arrived()
@@ -106,7 +101,7 @@ async def test_rotations_ordered_at_once_are_one(pair_of_brokers):
 
 
 async def test_nothing_is_done_for_a_paused_user(world):
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     await world.later(minutes=52)
     await world.broker.users.pause(anna.key, actor="test")
     await is_unknown(world, token)
@@ -117,7 +112,7 @@ async def test_nothing_is_done_for_a_paused_user(world):
 
 
 async def test_a_rotation_that_ends_during_a_pause_is_kept_and_served_to_nobody(world):
-    anna, old = await used_user(world)
+    anna, old = await world.used_user()
     with world.sandbox.gate("refresh", "after") as gate:
         rotating = asyncio.create_task(anna.rotate())
         await gate.arrived()
@@ -133,7 +128,7 @@ async def test_a_rotation_that_ends_during_a_pause_is_kept_and_served_to_nobody(
 
 async def test_a_resumed_user_is_served_and_worked_on_again(pair_of_brokers):
     world = pair_of_brokers
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     await world.broker.users.pause(anna.key, actor="test")
     await world.broker.users.resume(anna.key, actor="test")
     assert [await anna.token(broker) for broker in world.brokers] == [token, token]
@@ -143,7 +138,7 @@ async def test_a_resumed_user_is_served_and_worked_on_again(pair_of_brokers):
 
 
 async def test_a_resumed_user_is_not_given_a_token_that_upstream_had_refused(world):
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     await world.later(minutes=1)
     await world.ports.grants.mark_refused(anna.key, (await anna.grant()).generation)
     await world.broker.users.pause(anna.key, actor="test")
@@ -152,7 +147,7 @@ async def test_a_resumed_user_is_not_given_a_token_that_upstream_had_refused(wor
 
 
 async def test_who_is_live_can_be_resumed_and_who_is_paused_can_be_paused(world):
-    anna, token = await used_user(world)
+    anna, token = await world.used_user()
     users = world.broker.users
     await users.resume(anna.key, actor="test")
     assert await anna.token() == token
@@ -167,7 +162,7 @@ async def test_an_order_about_nobody_is_refused(world, order):
 
 
 async def test_the_history_says_who_ordered_what(world):
-    anna, _ = await used_user(world)
+    anna, _ = await world.used_user()
     await world.broker.users.revoke(anna.key, actor="ops")
     await world.broker.users.pause(anna.key, actor="ops")
     events = await world.broker.users.events(anna.key, 10)

@@ -2,40 +2,19 @@
 
 import pytest
 
-from tests.support.database_trouble import hanging, operator_of
-from tests.support.redis_trouble import redis_behind
-from tests.support.served import ANYWHERE, served
+from tests.support.database_trouble import hanging
+from tests.support.served import ANYWHERE
 from tests.support.waiting import eventually
-from tests.support.world import open_world
 
 
 @pytest.fixture
-def postgres(stoppable):
-    return stoppable[0].postgres
+def stores(stoppable, ailing_redis):
+    return stoppable.url, ailing_redis.url
 
 
 @pytest.fixture
-async def operator(stoppable):
-    async with operator_of(stoppable[1]) as connected:
-        yield connected
-
-
-@pytest.fixture
-async def redis(stoppable):
-    async with redis_behind(stoppable[0].valkey) as trouble:
-        yield trouble
-
-
-@pytest.fixture
-async def world(stoppable, redis, tmp_path):
-    async with open_world(stoppable[1], redis.url, tmp_path, **ANYWHERE) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def house(world):
-    async with served(world) as opened:
-        yield opened
+async def world(worlds):
+    return await worlds(**ANYWHERE)
 
 
 async def knows_that_it_takes_no_writes(world, house):
@@ -50,23 +29,23 @@ def changes(world, dependency):
 
 
 @pytest.mark.parametrize("ailment", ["killed", "stopped", "slow", "read-only", "full", "loading"])
-async def test_a_redis_that_ails_is_named_until_it_is_well(house, redis, ailment):
+async def test_a_redis_that_ails_is_named_until_it_is_well(house, ailing_redis, ailment):
     await house.becomes_degraded()
-    await redis.suffer(ailment)
+    await ailing_redis.suffer(ailment)
     await house.becomes_degraded("redis")
     assert await house.alive()
     assert (await house.readiness())[:2] == (200, "degraded")
-    await redis.heal()
+    await ailing_redis.heal()
     await house.becomes_degraded()
     assert (await house.readiness())[:2] == (200, "ready")
 
 
-async def test_a_postgres_that_is_away_is_named_until_it_is_back(house, postgres):
-    postgres.stop()
+async def test_a_postgres_that_is_away_is_named_until_it_is_back(house, stoppable):
+    stoppable.postgres.stop()
     await house.becomes_degraded("postgres")
     assert await house.alive()
     assert (await house.readiness())[:2] == (200, "degraded")
-    postgres.start()
+    stoppable.postgres.start()
     await house.becomes_degraded()
     assert (await house.readiness())[:2] == (200, "ready")
 
@@ -87,28 +66,28 @@ async def test_a_postgres_that_takes_no_writes_is_named_whatever_is_read_meanwhi
     assert changes(world, "postgres") == known + 1
 
 
-async def test_a_postgres_that_hangs_is_named_and_redis_is_not(house, postgres):
+async def test_a_postgres_that_hangs_is_named_and_redis_is_not(house, stoppable):
     await house.becomes_degraded()
-    with hanging(postgres):
+    with hanging(stoppable.postgres):
         await house.becomes_degraded("postgres")
         assert await house.alive()
     await house.becomes_degraded()
 
 
-async def test_nobody_has_to_ask_for_it_to_be_noticed_that_postgres_is_back(world, house, postgres):
-    postgres.stop()
+async def test_nobody_has_to_ask_for_it_to_be_noticed_that_postgres_is_back(world, house, stoppable):
+    stoppable.postgres.stop()
     await house.becomes_degraded("postgres")
-    postgres.start()
+    stoppable.postgres.start()
     await world.notes.hears("dependency.up")
     assert await house.degraded() == set()
 
 
-async def test_without_both_stores_the_process_lives_and_names_both(house, postgres, redis):
-    postgres.stop()
-    await redis.suffer("killed")
+async def test_without_both_stores_the_process_lives_and_names_both(house, stoppable, ailing_redis):
+    stoppable.postgres.stop()
+    await ailing_redis.suffer("killed")
     await house.becomes_degraded("postgres", "redis")
     assert await house.alive()
     assert (await house.readiness())[0] == 200
-    postgres.start()
-    await redis.heal()
+    stoppable.postgres.start()
+    await ailing_redis.heal()
     await house.becomes_degraded()

@@ -6,11 +6,6 @@ from redis.asyncio import Redis
 from service.adapters.near import NearCache
 
 
-async def used_user(world):
-    anna = await world.user()
-    return anna, await anna.token()
-
-
 class Snapshot:
     """What Redis held of every user when this was made."""
 
@@ -40,7 +35,7 @@ async def forget_near(world):
 
 
 async def test_a_redis_that_lost_a_rotation_still_answers_with_a_token_that_works(world, snapshot):
-    anna, _ = await used_user(world)
+    anna, _ = await world.used_user()
     await snapshot.keep()
     await anna.rotate()
     await snapshot.bring_back()
@@ -50,7 +45,7 @@ async def test_a_redis_that_lost_a_rotation_still_answers_with_a_token_that_work
 
 
 async def test_a_redis_that_lost_a_force_heals_with_the_first_complaint(world, snapshot):
-    anna, dead = await used_user(world)
+    anna, dead = await world.used_user()
     await snapshot.keep()
     current = await anna.rotate(force=True)
     await snapshot.bring_back()
@@ -68,7 +63,7 @@ async def row_of(world):
 
 
 async def test_a_database_that_lost_a_rotation_has_the_user_back_and_uses_no_generation_twice(world):
-    anna, _ = await used_user(world)
+    anna, _ = await world.used_user()
     restored = await row_of(world)
     await anna.rotate()
     lost = (await anna.grant()).generation
@@ -80,7 +75,7 @@ async def test_a_database_that_lost_a_rotation_has_the_user_back_and_uses_no_gen
 
 
 async def test_a_token_of_the_rotation_it_lost_still_finds_its_user(world):
-    anna, _ = await used_user(world)
+    anna, _ = await world.used_user()
     restored = await row_of(world)
     lost = await anna.rotate()
     await anna.set(**restored)

@@ -9,21 +9,14 @@ from service.broker.errors import UpstreamUnavailable
 from service.broker.model import GrantState, Marks
 
 
-async def used_user(world, **age):
-    anna = await world.user()
-    token = await anna.token()
-    await world.later(**age)
-    return anna, token
-
-
 async def test_live_tokens_are_served(world):
-    anna, token = await used_user(world, minutes=52)
+    anna, token = await world.used_user(minutes=52)
     await world.stop_upstream()
     assert [await anna.token(), await anna.token()] == [token, token]
 
 
 async def test_callers_are_told_so_at_once_and_the_claim_is_free_again(world):
-    anna, token = await used_user(world, hours=2)
+    anna, token = await world.used_user(hours=2)
     await world.stop_upstream()
     for broken in (anna.token, lambda: world.browser(token), lambda: world.create("bert")):
         with pytest.raises(UpstreamUnavailable):
@@ -35,7 +28,7 @@ async def test_callers_are_told_so_at_once_and_the_claim_is_free_again(world):
 
 
 async def test_a_complaint_about_a_fresh_token_rotates_nothing(world):
-    anna, token = await used_user(world, minutes=1)
+    anna, token = await world.used_user(minutes=1)
     generation = (await anna.grant()).generation
     await world.stop_upstream()
     with pytest.raises(UpstreamUnavailable):
@@ -44,7 +37,7 @@ async def test_a_complaint_about_a_fresh_token_rotates_nothing(world):
 
 
 async def test_ahead_of_time_each_failure_doubles_the_wait(world):
-    anna, _ = await used_user(world, minutes=40)
+    anna, _ = await world.used_user(minutes=40)
     await anna.set(due_at=world.broker.clock(), refresh_at=world.broker.clock())
     await world.stop_upstream()
     waits = []

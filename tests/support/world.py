@@ -165,6 +165,14 @@ class World:
         user, _ = await self.create(name, client, vouch=vouch)
         return Person(self, user.key, int(user.upstream_id))
 
+    async def used_user(self, name="anna", **age):
+        """A user whose token was given to somebody, so long ago; returns both."""
+        person = await self.user(name)
+        token = await person.token()
+        if age:
+            await self.later(**age)
+        return person, token
+
     def seed(self, name="anna", client="default"):
         """A user who exists upstream and is not known to the broker: its key, its id there and its pair."""
         row, pair = self.sandbox.create_user(upstream_client(client), a_profile(name).email)
