@@ -18,14 +18,6 @@ def probed_at_once(monkeypatch):
     monkeypatch.setattr(circuits, "_PROBE_EVERY", timedelta(0))
 
 
-async def two_used_users(world, **age):
-    people = await world.user("anna"), await world.user("bert")
-    for person in people:
-        await person.token()
-    await world.later(**age)
-    return people
-
-
 async def is_refused(person):
     with pytest.raises(UpstreamUnavailable, match=r"this OAuth client itself|cannot issue one now"):
         await person.token()
@@ -33,7 +25,7 @@ async def is_refused(person):
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_after_the_first_refusal_no_call_is_made_for_any_user(world, fault):
-    anna, bert = await two_used_users(world, hours=2)
+    anna, bert = await world.used_users("anna", "bert", hours=2)
     world.sandbox.change_client("cl-default", **fault)
     for person in (anna, bert, anna):
         await is_refused(person)
@@ -44,7 +36,7 @@ async def test_after_the_first_refusal_no_call_is_made_for_any_user(world, fault
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_no_grant_changes_its_state(world, fault):
-    people = await two_used_users(world, hours=2)
+    people = await world.used_users("anna", "bert", hours=2)
     world.sandbox.change_client("cl-default", **fault)
     for person in people:
         await is_refused(person)
@@ -54,7 +46,7 @@ async def test_no_grant_changes_its_state(world, fault):
 
 
 async def test_ahead_of_time_the_circuit_opens_as_well(world):
-    anna, bert = await two_used_users(world, minutes=52)
+    anna, bert = await world.used_users("anna", "bert", minutes=52)
     world.sandbox.rotate_secret("cl-default", "another-secret")
     await world.sweep()
     assert len(world.heard("circuit.opened")) == 1
@@ -63,7 +55,7 @@ async def test_ahead_of_time_the_circuit_opens_as_well(world):
 
 
 async def test_live_tokens_are_served_while_the_client_is_refused(world):
-    anna, bert = await two_used_users(world, minutes=52)
+    anna, bert = await world.used_users("anna", "bert", minutes=52)
     world.sandbox.rotate_secret("cl-default", "another-secret")
     tokens = [await anna.token(), await bert.token()]
     await world.broker.drain(5)
@@ -72,7 +64,7 @@ async def test_live_tokens_are_served_while_the_client_is_refused(world):
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_probe_finds_out_that_the_client_is_accepted_again(world, probed_at_once, fault):
-    anna, bert = await two_used_users(world, hours=2)
+    anna, bert = await world.used_users("anna", "bert", hours=2)
     world.sandbox.change_client("cl-default", **fault)
     await is_refused(anna)
     await is_refused(bert)
@@ -83,7 +75,7 @@ async def test_a_probe_finds_out_that_the_client_is_accepted_again(world, probed
 
 
 async def test_probes_are_made_at_most_every_ten_seconds(world):
-    people = await two_used_users(world, hours=2)
+    people = await world.used_users("anna", "bert", hours=2)
     world.sandbox.rotate_secret("cl-default", "another-secret")
     for _ in range(5):
         for person in people:
@@ -92,7 +84,7 @@ async def test_probes_are_made_at_most_every_ten_seconds(world):
 
 
 async def test_a_force_refresh_that_the_lost_plan_forbids_is_the_clients_fault(world, probed_at_once):
-    anna, _ = await two_used_users(world, hours=2)
+    anna, _ = await world.used_users("anna", "bert", hours=2)
     await anna.lose_refresh_token()
     world.sandbox.change_client("cl-default", platform=False)
     await is_refused(anna)
@@ -131,7 +123,7 @@ async def test_a_create_opens_the_circuit(world):
 
 async def test_it_goes_on_by_itself_when_the_right_secret_is_mounted(worlds, probed_at_once, tmp_path):
     world = await worlds(brokers=2)
-    people = await two_used_users(world, hours=2)
+    people = await world.used_users("anna", "bert", hours=2)
     world.sandbox.rotate_secret("cl-default", "another-secret")
     for person, broker in zip(people, world.brokers, strict=True):
         with pytest.raises(UpstreamUnavailable):
@@ -145,7 +137,7 @@ async def test_it_goes_on_by_itself_when_the_right_secret_is_mounted(worlds, pro
 async def test_a_wrong_secret_that_is_mounted_costs_no_token_until_it_is_put_right(
     world, probed_at_once, tmp_path
 ):
-    people = await two_used_users(world, hours=2)
+    people = await world.used_users("anna", "bert", hours=2)
     secret_file(tmp_path, "default").write_text("mistyped")
     await world.notes.hears("secret.replaced")
     for person in people:

@@ -6,16 +6,8 @@ from service.broker.errors import UpstreamUnavailable
 from service.broker.model import Marks
 
 
-async def two_used_users(world, **age):
-    people = await world.user("anna"), await world.user("bert")
-    for person in people:
-        await person.token()
-    await world.later(**age)
-    return people
-
-
 async def test_a_caller_is_told_when_to_come_back(world):
-    anna, _ = await two_used_users(world, hours=2)
+    anna, _ = await world.used_users("anna", "bert", hours=2)
     world.sandbox.fault("throttled", "refresh", reset_s=40)
     with pytest.raises(UpstreamUnavailable) as told:
         await anna.token()
@@ -24,7 +16,7 @@ async def test_a_caller_is_told_when_to_come_back(world):
 
 
 async def test_the_grant_is_left_as_it_was_with_no_failure_counted(world):
-    anna, _ = await two_used_users(world, hours=2)
+    anna, _ = await world.used_users("anna", "bert", hours=2)
     world.sandbox.fault("throttled", "refresh", reset_s=40)
     with pytest.raises(UpstreamUnavailable):
         await anna.token()
@@ -35,7 +27,7 @@ async def test_the_grant_is_left_as_it_was_with_no_failure_counted(world):
 
 async def test_no_other_user_of_the_client_is_refreshed_meanwhile_in_any_process(pair_of_brokers):
     world = pair_of_brokers
-    anna, bert = await two_used_users(world, hours=2)
+    anna, bert = await world.used_users("anna", "bert", hours=2)
     world.sandbox.fault("throttled", "refresh", count=1, reset_s=40)
     with pytest.raises(UpstreamUnavailable):
         await anna.token()
@@ -47,7 +39,7 @@ async def test_no_other_user_of_the_client_is_refreshed_meanwhile_in_any_process
 
 
 async def test_live_tokens_are_served_meanwhile(world):
-    anna, bert = await two_used_users(world, minutes=52)
+    anna, bert = await world.used_users("anna", "bert", minutes=52)
     token = await bert.token()
     await world.broker.drain(5)
     await anna.set(expires_at=world.broker.clock())
@@ -60,7 +52,7 @@ async def test_live_tokens_are_served_meanwhile(world):
 
 
 async def test_a_short_pause_is_waited_out(world):
-    anna, bert = await two_used_users(world, hours=2)
+    anna, bert = await world.used_users("anna", "bert", hours=2)
     world.sandbox.fault("throttled", "refresh", count=1, reset_s=1)
     with pytest.raises(UpstreamUnavailable):
         await anna.token()
@@ -68,7 +60,7 @@ async def test_a_short_pause_is_waited_out(world):
 
 
 async def test_ahead_of_time_the_pause_holds_for_the_next_sweep(world):
-    anna, bert = await two_used_users(world, minutes=52)
+    anna, bert = await world.used_users("anna", "bert", minutes=52)
     await bert.set(due_at=world.broker.clock() + (await bert.grant()).pair.lifetime)
     world.sandbox.fault("throttled", "refresh", count=1, reset_s=40)
     await world.sweep()
@@ -79,7 +71,7 @@ async def test_ahead_of_time_the_pause_holds_for_the_next_sweep(world):
 
 
 async def test_a_create_that_is_throttled_pauses_the_client_too(world):
-    anna, _ = await two_used_users(world, minutes=52)
+    anna, _ = await world.used_users("anna", "bert", minutes=52)
     world.sandbox.fault("throttled", "create", reset_s=40)
     with pytest.raises(UpstreamUnavailable):
         await world.create("cleo")

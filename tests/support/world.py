@@ -173,6 +173,12 @@ class World:
             await self.later(**age)
         return person, token
 
+    async def used_users(self, *names, **age):
+        """Users whose tokens were given to somebody, so long ago."""
+        people = [(await self.used_user(name))[0] for name in names]
+        await self.later(**age)
+        return people
+
     def seed(self, name="anna", client="default"):
         """A user who exists upstream and is not known to the broker: its key, its id there and its pair."""
         row, pair = self.sandbox.create_user(upstream_client(client), a_profile(name).email)
