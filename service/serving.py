@@ -14,6 +14,7 @@ from service.api.doors import ClientDoor, Doors
 from service.api.serve import open_doors
 from service.api.session import NO_WITNESSES, Witnesses
 from service.broker.flights import TimeLeft
+from service.callers import NO_MEANS, Means, open_means, require_usable
 from service.listening import Sockets, bind_all
 from service.readiness import Readiness, readiness_of
 from service.sessions import announce, open_witnesses, require_usable_keys
@@ -28,6 +29,7 @@ async def serve(settings: Settings, telemetry: Telemetry, stop: asyncio.Event | 
     """Serve until SIGTERM or SIGINT, or until `stop` is set. Raises ConfigurationError for a taken port."""
     stop = stop or on_signals()
     require_usable_keys(settings)
+    require_usable(settings)
     sockets = bind_all(settings)
     announce(settings, telemetry)
     await serve_from(sockets, settings, telemetry, stop)
@@ -51,10 +53,11 @@ async def serve_from(
     async with (
         open_broker(settings, telemetry, telemetry.tracing) as broker,
         open_witnesses(settings, telemetry) as witnesses,
+        open_means(settings, telemetry) as means,
     ):
         readiness = readiness_of(broker, shared)
         drain_s = settings.drain.total_seconds()
-        doors = doors_of(settings, broker, readiness, telemetry, witnesses)
+        doors = doors_of(settings, broker, readiness, telemetry, witnesses, means)
         listeners = await open_doors(doors, sockets, drain_s=drain_s, others=others)
         where = {name: f"{at.host}:{at.port}" for name, at in listeners.open.items()}
         telemetry.note(f"{whose}.started", None, **where)
@@ -73,6 +76,7 @@ def doors_of(
     readiness: Readiness,
     telemetry: Telemetry,
     witnesses: Witnesses = NO_WITNESSES,
+    means: Means = NO_MEANS,
 ) -> Doors:
     """Return what the doors need, out of the settings and a running broker."""
     failures = settings.address_failures
@@ -92,6 +96,10 @@ def doors_of(
             for client in settings.clients
         ],
         api_keys=lambda: settings.api_keys.value,
+        service_accounts=settings.service_accounts,
+        tokens=means.tokens,
+        certified=settings.caller_certificates,
+        internal_tls=means.tls.context if means.tls is not None else None,
         public_path=settings.public_path,
         allowed_origins=frozenset(settings.allowed_origins),
         trusted_proxies=settings.trusted_proxies,

@@ -25,6 +25,7 @@ LONGEST_S = 3.0
 LOOK_EVERY_S = 5.0
 
 KEYS_SETTING = "TOKEN_BROKER_ASSERTION_JWKS"
+KEYS_DEPENDENCY = "assertion_keys"
 _BEARER = (
     "whoever holds an access token of a user gets the current one: "
     "set TOKEN_BROKER_SESSION_CHECK_URL or TOKEN_BROKER_ASSERTION_JWKS to bind tokens to your app's sessions"
@@ -81,6 +82,7 @@ def _session_check(settings: Settings, session: aiohttp.ClientSession, observer:
 
 def _assertions(settings: Settings, session: aiohttp.ClientSession, observer: Observer) -> Witness | None:
     from service.adapters.assertions import Assertions
+    from service.adapters.key_addresses import asking
     from service.adapters.key_sources import KeyAddress, KeyFile
 
     if settings.assertion_jwks is None:
@@ -88,7 +90,8 @@ def _assertions(settings: Settings, session: aiohttp.ClientSession, observer: Ob
     path = _key_file(settings)
     if path is not None:
         return Assertions(KeyFile(path, KEYS_SETTING, observer))
-    return Assertions(KeyAddress(session, settings.assertion_jwks, _timeout_s(settings), observer))
+    ask = asking(session, settings.assertion_jwks, _timeout_s(settings))
+    return Assertions(KeyAddress(ask, observer, KEYS_DEPENDENCY))
 
 
 def _key_file(settings: Settings) -> Path | None:

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from service.callers import require_usable
 from service.listening import Sockets, bind_all_for_each
 from service.member import Place
 from service.metrics.shared import forget_gauges
@@ -40,6 +41,7 @@ async def supervise(settings: Settings, telemetry: Telemetry) -> int:
     Raises ConfigurationError when an address or the folder for their figures cannot be used.
     """
     require_usable_keys(settings)
+    require_usable(settings)
     with _folder() as folder:
         sockets = bind_all_for_each(settings)
         announce(settings, telemetry)

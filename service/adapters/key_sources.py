@@ -1,4 +1,4 @@
-"""Where the app's public keys come from: a file that may be replaced, or an address that is asked seldom.
+"""Where public keys come from: a file that may be replaced, or an address that is asked seldom.
 
 A set that cannot be had or used changes nothing: the last good one stays, and the observer hears of it.
 """
@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from service.adapters.key_set import Keys, PublicKey, parse_keys, read_keys
-from service.adapters.upstream.exchange import Answer, Request
-from service.adapters.upstream.wire import Wire
-from service.broker.errors import SessionUnavailable
+from service.adapters.upstream.exchange import Answer, Exchange
+from service.broker.errors import KeysUnavailable
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from service.broker.ports import Observer
 
-DEPENDENCY = "assertion_keys"
 LARGEST_FILE = 64 * 1024
 FRESH_S = 300.0
 """A set is asked for again after so long, so that a key that was taken back stops counting."""
@@ -38,7 +33,7 @@ class KeySource(Protocol):
     """Gives the key that a statement names."""
 
     async def key(self, key_id: str) -> PublicKey | None:
-        """Return it, None when there is none; SessionUnavailable when no set was ever had."""
+        """Return it, None when there is none; KeysUnavailable when no set was ever had."""
 
     async def look(self) -> None:
         """See whether a source that failed is well again."""
@@ -100,17 +95,14 @@ class KeyAddress:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
-        url: str,
-        timeout_s: float,
+        ask: Callable[[], Awaitable[Exchange]],
         observer: Observer,
+        dependency: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the URL as the settings have checked it; nothing is asked yet."""
-        parts = urlsplit(url)
-        self._wire = Wire(session, f"{parts.scheme}://{parts.netloc}", timeout_s)
-        self._request = Request("GET", parts.path or "/", query=parts.query)
-        self._observer, self._monotonic = observer, monotonic
+        """Take who asks the address (`key_addresses`), and how what it depends on is called."""
+        self._ask_address = ask
+        self._observer, self._dependency, self._monotonic = observer, dependency, monotonic
         self._keys: Keys = {}
         self._old_at = self._again_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
@@ -120,7 +112,7 @@ class KeyAddress:
         if key_id not in self._keys or self._monotonic() >= self._old_at:
             await self._ask()
         if not self._keys:
-            raise SessionUnavailable(retry_after_s=max(1.0, self._again_at - self._monotonic()))
+            raise KeysUnavailable(retry_after_s=max(1.0, self._again_at - self._monotonic()))
         return self._keys.get(key_id)
 
     async def look(self) -> None:
@@ -138,7 +130,7 @@ class KeyAddress:
         await asyncio.shield(self._asking)
 
     async def _fetch(self) -> None:
-        exchange = await self._wire.send(self._request)
+        exchange = await self._ask_address()
         try:
             if not isinstance(exchange, Answer):
                 raise ValueError(getattr(exchange, "reason", "not sent"))  # noqa: TRY004 - one way out
@@ -146,7 +138,7 @@ class KeyAddress:
                 raise ValueError(f"status {exchange.status}")
             self._keys = read_keys(exchange.body)
         except ValueError as wrong:
-            self._observer.note("dependency.down", dependency=DEPENDENCY, reason=str(wrong))
+            self._observer.note("dependency.down", dependency=self._dependency, reason=str(wrong))
             return
         self._old_at = self._monotonic() + FRESH_S
-        self._observer.note("dependency.up", dependency=DEPENDENCY)
+        self._observer.note("dependency.up", dependency=self._dependency)

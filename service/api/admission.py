@@ -1,26 +1,22 @@
-"""Admits the app's services: which key, what it may do, for which client, about which user.
+"""Admits the app's services: who may do what, for which client, about which user.
 
-Keys are compared by their SHA-256 and in constant time. The user's id is taken from the path as it was
-sent and decoded once.
+The user's id is taken from the path as it was sent and decoded once.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 
-from aiohttp import web
 from pydantic import BaseModel
 
 from service.api.answer import Answer
-from service.api.bearer import parse_bearer
 from service.api.body import as_model, read_object
-from service.api.doors import ApiKey, ClientDoor
-from service.api.errors import BearerMalformed, BearerMissing, KeyMissing, KeyUnknown, ScopeMissing
+from service.api.callers import Callers
+from service.api.doors import Caller, ClientDoor, Doors
+from service.api.errors import ScopeMissing
 from service.api.fields import check_user_id
 from service.api.queries import read_query
 from service.api.routes import Call, Handler, Operation
@@ -35,7 +31,7 @@ class Ask:
     """One admitted request of a service."""
 
     call: Call
-    caller: ApiKey
+    caller: Caller
     operation: Operation
     client: ClientDoor
     query: Any
@@ -72,45 +68,24 @@ Served = Callable[[Ask], Awaitable[Answer]]
 
 
 class Admission:
-    """Knows the keys and the clients."""
+    """Knows the callers and the clients."""
 
-    def __init__(self, keys: Callable[[], Sequence[ApiKey]], clients: Sequence[ClientDoor]) -> None:
-        self._keys = keys
-        self._clients = {client.name: client for client in clients}
+    def __init__(self, doors: Doors) -> None:
+        self.callers = Callers(doors)
+        self._clients = {client.name: client for client in doors.clients}
 
     def guard(self, operation: Operation, served: Served) -> Handler:
         """Return a handler that lets `served` see admitted requests only."""
 
         async def handle(call: Call) -> Answer:
-            caller = self._caller(call)
+            caller = await self.callers.who(call.request, call.query)
             _require(caller, operation.scopes)
             query = read_query(call.query, operation.query)
             return await served(Ask(call, caller, operation, self._client(caller, query.client), query))
 
         return handle
 
-    def knows(self, request: web.BaseRequest) -> bool:
-        """Whether the request shows a key that is known here."""
-        try:
-            self._caller(Call(request, query=request.raw_path.partition("?")[2]))
-        except KeyUnknown:
-            return False
-        return True
-
-    def _caller(self, call: Call) -> ApiKey:
-        try:
-            presented = parse_bearer(call.request.headers, call.query)
-        except BearerMissing:
-            raise KeyMissing from None
-        except BearerMalformed:
-            raise KeyUnknown from None
-        digest = hashlib.sha256(presented.encode("ascii")).digest()
-        matching = [key for key in self._keys() if hmac.compare_digest(key.digest, digest)]
-        if not matching:
-            raise KeyUnknown
-        return matching[0]
-
-    def _client(self, caller: ApiKey, name: str | None) -> ClientDoor:
+    def _client(self, caller: Caller, name: str | None) -> ClientDoor:
         if name is None:
             return self._only_client(caller)
         client = self._clients.get(name)
@@ -121,16 +96,16 @@ class Admission:
             raise UserUnknown
         return client
 
-    def _only_client(self, caller: ApiKey) -> ClientDoor:
+    def _only_client(self, caller: Caller) -> ClientDoor:
         within = [c for c in self._clients.values() if caller.clients is None or c.name in caller.clients]
         if len(within) != 1:
             raise Invalid(fields={"client": "is required: there are several OAuth clients"})
         return within[0]
 
 
-def _require(caller: ApiKey, scopes: Sequence[str]) -> None:
+def _require(caller: Caller, scopes: Sequence[str]) -> None:
     if not caller.scopes.intersection(scopes):
-        raise ScopeMissing(f"The API key may not do that: it needs the scope {' or '.join(scopes)}.")
+        raise ScopeMissing(f"The caller may not do that: it needs the scope {' or '.join(scopes)}.")
 
 
 def _decoded_id(raw: str) -> str:

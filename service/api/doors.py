@@ -5,6 +5,7 @@ Plain values only: where they come from is none of a door's business.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,16 +17,12 @@ from service.api.usecases import Answers, Readiness, Users
 from service.broker.ports import Observer
 
 
-class ApiKey(Protocol):
+class Caller(Protocol):
     """A caller of the internal listener; `clients` is None when it may act for all of them."""
 
     @property
     def name(self) -> str:
         """Return the caller's name."""
-
-    @property
-    def digest(self) -> bytes:
-        """Return the SHA-256 of its key."""
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -34,6 +31,24 @@ class ApiKey(Protocol):
     @property
     def clients(self) -> frozenset[str] | None:
         """Return the names of the clients it may act for."""
+
+
+class ApiKey(Caller, Protocol):
+    """A caller that is known by its key."""
+
+    @property
+    def digest(self) -> bytes:
+        """Return the SHA-256 of its key."""
+
+
+class Tokens(Protocol):
+    """Says whose a token is that is no key."""
+
+    async def name(self, token: str) -> str | None:
+        """Return the name of the account it belongs to, None when it does not count.
+
+        KeysUnavailable when that cannot be known now.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +72,9 @@ def ignore_id(_: str) -> None:
 class Doors:
     """Everything the service's three listeners need.
 
-    `api_keys` is asked at every request, so that a mounted file may change. `enter_request` is called
+    `api_keys` is asked at every request, so that a mounted file may change. `service_accounts` come in by
+    their `tokens`, the `certified` by a name in their certificate, on an internal listener that speaks TLS
+    with `internal_tls`. `enter_request` is called
     with each request's id in the request's own context, so that log lines can carry it. `follow`, where
     there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in.
     """
@@ -69,6 +86,10 @@ class Doors:
     render_metrics: Callable[[], bytes]
     clients: Sequence[ClientDoor]
     api_keys: Callable[[], Sequence[ApiKey]]
+    service_accounts: Sequence[Caller] = ()
+    tokens: Tokens | None = None
+    certified: Sequence[Caller] = ()
+    internal_tls: ssl.SSLContext | None = None
     public_path: str = "/refresh"
     allowed_origins: frozenset[str] = frozenset()
     trusted_proxies: Sequence[Network] = ()

@@ -39,17 +39,17 @@ class SessionMismatch(BrokerError):
 
 
 class KeyUnknown(BrokerError):
-    """The API key is not known here: check the key, and that its SHA-256 is listed in the settings."""
+    """Nobody is known here by this key or token: check it, and that the settings list its caller."""
 
     code = "key_unknown"
 
 
 class KeyMissing(KeyUnknown):
-    """No API key was presented: send it as "Authorization: Bearer <API key>"."""
+    """Nothing says who calls: send "Authorization: Bearer <API key, or service account's token>"."""
 
 
 class ScopeMissing(BrokerError):
-    """The API key may not do that: it lacks the scope that the call needs."""
+    """The caller may not do that: it lacks the scope that the call needs."""
 
     code = "scope_missing"
 
@@ -137,6 +137,7 @@ STATUS: dict[str, int] = {
     "storage_unavailable": 503,
     "refresh_in_progress": 503,
     "session_unavailable": 503,
+    "keys_unavailable": 503,
 }
 
 _CHALLENGES: dict[type[BrokerError], str] = {

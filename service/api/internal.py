@@ -36,7 +36,7 @@ class InternalDoor:
         self._users = doors.users
         self._timeout_s = doors.answer_timeout_s
         self._waits = waits
-        self._admission = Admission(doors.api_keys, doors.clients)
+        self._admission = Admission(doors)
 
     def routes(self) -> list[Route]:
         """Return the listener's routes that act on users."""
@@ -55,9 +55,9 @@ class InternalDoor:
             self._route("GET", f"{USER}/events", self.events, described.EVENTS),
         ]
 
-    def knows(self, request: web.BaseRequest) -> bool:
+    async def knows(self, request: web.BaseRequest) -> bool:
         """Whether the request is one of a known caller; what it may do is asked later."""
-        return self._admission.knows(request)
+        return await self._admission.callers.known(request)
 
     def _route(self, method: str, path: str, served: Served, operation: Operation) -> Route:
         return Route(method, path, self._admission.guard(operation, served), operation)

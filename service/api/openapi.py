@@ -21,8 +21,22 @@ REF = "#/components/schemas/{model}"
 PROBLEM = "Problem"
 
 ALWAYS = ("malformed", "internal")
-WITH_KEY = ("key_unknown", "scope_missing", "invalid")
+WITH_KEY = ("key_unknown", "scope_missing", "invalid", "keys_unavailable")
 WITH_BODY = ("request_timeout", "too_large", "unsupported_media_type")
+
+MEANS: dict[str, Schema] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "serviceAccount": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "a Kubernetes service account's projected token of the audience token-broker",
+    },
+    "certificate": {
+        "type": "mutualTLS",
+        "description": "a certificate with one of the callers' names among its alternative names",
+    },
+}
 
 _ID_PARAMETER = {
     "name": "id",
@@ -54,8 +68,11 @@ _PROBLEM_SCHEMA = {
 }
 
 
-def describe(title: str, description: str, routes: Iterable[Route]) -> Schema:
-    """Return the OpenAPI document of the routes that have an operation."""
+def describe(title: str, description: str, routes: Iterable[Route], *means: str) -> Schema:
+    """Return the OpenAPI document of the routes that have an operation.
+
+    Any one of the `means`, which are names of MEANS, says who calls.
+    """
     described = [(route, route.operation) for route in routes if route.operation is not None]
     paths: dict[str, Schema] = {}
     for route, operation in described:
@@ -66,9 +83,9 @@ def describe(title: str, description: str, routes: Iterable[Route]) -> Schema:
         "paths": paths,
         "components": {
             "schemas": _schemas([operation for _, operation in described]),
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {name: MEANS[name] for name in means},
         },
-        "security": [{"bearer": []}],
+        "security": [{name: []} for name in means],
     }
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+
+from service.api.sites import Taker
 
 EVERY_S = 0.25
 
@@ -17,8 +19,8 @@ EVERY_S = 0.25
 class Rescue:
     """Looks at the other processes' sockets four times a second until it is ended."""
 
-    def __init__(self, make: Callable[[], asyncio.BaseProtocol], others: Sequence[socket.socket]) -> None:
-        self._make = make
+    def __init__(self, taker: Taker, others: Sequence[socket.socket]) -> None:
+        self._taker = taker
         self._others = others
         for sock in others:
             sock.setblocking(False)
@@ -29,16 +31,13 @@ class Rescue:
         """Take up nothing more; what has been taken up is served."""
         self._ended.set()
         await self._task
+        await self._taker.settle()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         while self._others and not self._ended.is_set():
             for sock in self._others:
                 for connection in _waiting(sock):
-                    try:
-                        await loop.connect_accepted_socket(self._make, connection)
-                    except OSError:  # it was given up meanwhile; the next one was not
-                        connection.close()
+                    await self._taker.take(connection)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), EVERY_S)
 

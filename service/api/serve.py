@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,7 +24,8 @@ from service.api.protocol import Server
 from service.api.public import PublicDoor
 from service.api.rescue import Rescue
 from service.api.routes import Call, Route, Router
-from service.api.sockets import BACKLOG, INTERNAL, OBSERVE, PUBLIC
+from service.api.sites import Site, Taker
+from service.api.sockets import INTERNAL, OBSERVE, PUBLIC
 from service.api.traced import TracedFrame, trust_nobody
 from service.api.usecases import Readiness
 from service.api.waits import Waits
@@ -44,15 +46,20 @@ class Listener:
 
     @classmethod
     async def open(
-        cls, frame: Frame, sock: socket.socket, drain_s: float, others: Sequence[socket.socket] = ()
+        cls,
+        frame: Frame,
+        sock: socket.socket,
+        drain_s: float,
+        others: Sequence[socket.socket] = (),
+        tls: ssl.SSLContext | None = None,
     ) -> Listener:
         """Serve from a socket that is already bound; `others` are those of the other processes on it."""
         server = Server(frame)
         runner = web.ServerRunner(server, shutdown_timeout=drain_s)
         await runner.setup()
-        await web.SockSite(runner, sock, backlog=BACKLOG).start()
+        await Site(runner, sock, tls).start()
         host, port = sock.getsockname()[:2]
-        return cls(runner, Rescue(server, others), host, port)
+        return cls(runner, Rescue(Taker(server, tls), others), host, port)
 
     async def close(self) -> None:
         """Stop accepting, let the requests that are under way end (for `drain_s` at most), then close."""
@@ -100,7 +107,11 @@ async def open_doors(
     for name, sock in sockets.items():
         longest_s = OBSERVE_CLOSES_S if name == OBSERVE else drain_s
         listeners.open[name] = await Listener.open(
-            frames[name], sock, longest_s, [theirs[name] for theirs in others]
+            frames[name],
+            sock,
+            longest_s,
+            [theirs[name] for theirs in others],
+            doors.internal_tls if name == INTERNAL else None,
         )
     return listeners
 
@@ -122,7 +133,9 @@ def internal_frame(doors: Doors, waits: Waits) -> Frame:
     """Return the frame of the listener for the app's own services."""
     door = InternalDoor(doors, waits)
     routes = door.routes()
-    described = _description_routes(routes, PublicDoor(doors).routes())
+    given = {"serviceAccount": doors.service_accounts, "certificate": doors.certified}
+    means = ["bearer", *(name for name, callers in given.items() if callers)]
+    described = _description_routes(routes, PublicDoor(doors).routes(), means)
     return _frame(doors, INTERNAL, [*routes, *described], door.knows)
 
 
@@ -130,7 +143,7 @@ def _frame(
     doors: Doors,
     name: str,
     routes: list[Route],
-    trusts: Callable[[web.BaseRequest], bool],
+    trusts: Callable[[web.BaseRequest], Awaitable[bool]],
     *,
     gate: Callable[[Call], None] = open_to_all,
     empty_token: bool = False,
@@ -160,11 +173,18 @@ def observe_frame(
     return Frame(Router(routes), observer, readiness, enter_request=enter_request)
 
 
-def _description_routes(internal: list[Route], public: list[Route]) -> list[Route]:
+def _description_routes(internal: list[Route], public: list[Route], means: Sequence[str]) -> list[Route]:
     """Describe both listeners on the internal one: the public one answers nothing it need not."""
     documents = [
-        describe("Internal listener", "For the app's own services; every call needs an API key.", internal),
-        describe("Public listener", "For browsers; what identifies is the access token they hold.", public),
+        describe(
+            "Internal listener", "For the app's own services; each call says who calls.", internal, *means
+        ),
+        describe(
+            "Public listener",
+            "For browsers; what identifies is the access token they hold.",
+            public,
+            "bearer",
+        ),
     ]
     return [
         Route("GET", "/openapi.json", document_file(documents[0])),

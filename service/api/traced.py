@@ -5,7 +5,7 @@ A caller's own trace is continued only if the caller is known; whoever asks on t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ class FollowRequest(Protocol):
         """Begin to follow."""
 
 
-def trust_nobody(_: web.BaseRequest) -> bool:
+async def trust_nobody(_: web.BaseRequest) -> bool:
     """Know no caller."""
     return False
 
@@ -39,7 +39,7 @@ class TracedFrame(Frame):
         *frame: Any,  # noqa: ANN401 - what any frame is made of
         listener: str,
         follow: FollowRequest,
-        trusts: Callable[[web.BaseRequest], bool],
+        trusts: Callable[[web.BaseRequest], Awaitable[bool]],
         **settings: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(*frame, **settings)
@@ -53,6 +53,6 @@ class TracedFrame(Frame):
             return await super().__call__(request)
         given = request.headers.getall("traceparent", [])
         traceparent = given[0] if len(given) == 1 else None
-        trusted = traceparent is not None and self._trusts(request)
+        trusted = traceparent is not None and await self._trusts(request)
         with self._follow(self._listener, traceparent, trusted=trusted):
             return await super().__call__(request)

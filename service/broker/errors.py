@@ -106,6 +106,12 @@ class SessionUnavailable(BrokerError):
     code = "session_unavailable"
 
 
+class KeysUnavailable(BrokerError):
+    """The keys that tokens are verified by cannot be had now, so nobody is let in by one: ask again."""
+
+    code = "keys_unavailable"
+
+
 class SealBroken(BrokerError):
     """A stored secret cannot be opened: its key is missing or the value was altered."""
 

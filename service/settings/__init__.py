@@ -3,16 +3,18 @@
 Decides nothing about tokens. Must import nothing of this program but the secrets.
 """
 
+from service.settings.callers import ApiKey, Caller
 from service.settings.errors import ConfigurationError, Problem
 from service.settings.fields import Role
 from service.settings.grammar import Address, Network, Rate
-from service.settings.keys import ApiKey, KeyRing
+from service.settings.keys import KeyRing
 from service.settings.load import load_settings
-from service.settings.model import ClientSettings, Settings
+from service.settings.whole import ClientSettings, Settings
 
 __all__ = [
     "Address",
     "ApiKey",
+    "Caller",
     "ClientSettings",
     "ConfigurationError",
     "KeyRing",

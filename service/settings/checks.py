@@ -23,16 +23,46 @@ _CHAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("drain",), "<", "grace"),
     (("binding_idle",), "<=", "binding_absolute"),
 )
+# Each row: who sets this sets that as well.
+_NEEDS = (
+    ("service_accounts", "service_account_issuer"),
+    ("service_accounts", "service_account_jwks"),
+    ("internal_tls_certificate_file", "internal_tls_key_file"),
+    ("internal_tls_key_file", "internal_tls_certificate_file"),
+    ("internal_tls_ca_file", "internal_tls_certificate_file"),
+    ("caller_certificates", "internal_tls_ca_file"),
+)
+_FILES = (
+    *("assertion_jwks", "service_account_jwks", "service_account_jwks_ca_file"),
+    *("service_account_jwks_token_file", "internal_tls_certificate_file", "internal_tls_key_file"),
+    "internal_tls_ca_file",
+)
 _LISTENERS = ("public_address", "internal_address", "observe_address")
 
 
 def find_misfits(values: Values, role: Role, known_bad: Collection[str]) -> list[Problem]:
     """Return what does not fit together, leaving out what was found wrong by itself (`known_bad`)."""
     problems = [*_chain(values, known_bad), *_listeners(values, known_bad)]
-    jwks = values.assertion_jwks
-    if role == "serve" and jwks and "://" not in jwks and not Path(jwks).is_file():
-        problems.append(Problem(env_name("assertion_jwks"), "names a file that is not there"))
+    if role == "serve":
+        problems += [*_lonely(values, known_bad), *_absent(values)]
     return problems
+
+
+def _lonely(values: Values, known_bad: Collection[str]) -> Iterator[Problem]:
+    """Find what was set and cannot be without another one that was not."""
+    for field, needed in _NEEDS:
+        if needed in known_bad or not getattr(values, field) or getattr(values, needed):
+            continue
+        example = str((Values.model_fields[needed].examples or [""])[0])
+        yield Problem(env_name(needed), f"is missing: {env_name(field)} needs it", example)
+
+
+def _absent(values: Values) -> Iterator[Problem]:
+    """Find the files that are named and not there."""
+    for field in _FILES:
+        named = getattr(values, field)
+        if named and "://" not in str(named) and not Path(named).is_file():
+            yield Problem(env_name(field), "names a file that is not there")
 
 
 def _chain(values: Values, known_bad: Collection[str]) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ from service.settings.errors import Problem, problems_of
 from service.settings.fields import ClientId, env_name
 from service.settings.grammar import Rate, parse_rate
 from service.settings.keys import CLIENT_SECRET_LINES, parse_client_secret, parse_client_secrets
-from service.settings.model import ClientSettings
+from service.settings.whole import ClientSettings
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
 _FILE = env_name("clients_file")

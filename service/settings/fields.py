@@ -12,7 +12,8 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from service.settings import grammar, urls
+from service.settings import callers, grammar, urls
+from service.settings.callers import Caller
 from service.settings.grammar import Address, Network, Rate
 
 T = TypeVar("T")
@@ -85,6 +86,17 @@ RateOf = Annotated[Rate, BeforeValidator(grammar.parse_rate), Form("rate")]
 LimitOf = Annotated[Rate | None, BeforeValidator(grammar.parse_limit), Form("rate, or `0`: no limit")]
 ApiUrl = Annotated[str, Form("URL")]
 AppUrl = Annotated[str, BeforeValidator(urls.parse_app_url), Form("URL")]
+Issuer = Annotated[str, BeforeValidator(urls.parse_issuer), Form("text as tokens have it")]
+ServiceAccounts = Annotated[
+    tuple[Caller, ...],
+    BeforeValidator(callers.parse_service_accounts),
+    Form("list of `namespace/name[:scope+scope[:client+client]]`"),
+]
+Certificates = Annotated[
+    tuple[Caller, ...],
+    BeforeValidator(callers.parse_certificates),
+    Form("list of `name[:scope+scope[:client+client]]`"),
+]
 KeySource = Annotated[str, BeforeValidator(urls.parse_key_source), Form("URL or path")]
 
 

@@ -1,4 +1,4 @@
-"""Reads what is kept secret: key rings, the keys of internal callers, the client's secret.
+"""Reads what is kept secret: key rings and the client's secret.
 
 A value that does not fit raises ValueError that says which entry is wrong and never what it holds.
 Must import nothing but the grammar.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from service.settings.grammar import no_twins, parse_list
@@ -18,13 +16,9 @@ from service.settings.grammar import no_twins, parse_list
 KeyRing = tuple[tuple[str, bytes], ...]
 """Key ids with 32-byte keys; the first one writes, all of them read."""
 
-SCOPES = ("users:read", "users:write", "tokens:read", "vouch", "admin")
-DEFAULT_SCOPES = frozenset(SCOPES) - {"admin"}
 KEY_BYTES = 32
 
 _KEY_ID = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_CALLER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _CLIENT_SECRET = re.compile(r"[!-~]{1,4096}")
 
 
@@ -65,58 +59,6 @@ def parse_key_ring(text: str) -> KeyRing:
     no_twins(ring, lambda entry: entry[0], "key id")
     no_twins(ring, lambda entry: entry[1], "key")
     return ring
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A caller of the internal listener: the SHA-256 of its key, what it may do, for which clients.
-
-    `clients` is None when it may act for all of them.
-    """
-
-    name: str
-    digest: bytes = field(repr=False)
-    scopes: frozenset[str] = DEFAULT_SCOPES
-    clients: frozenset[str] | None = None
-
-
-def parse_api_keys(text: str, clients: Collection[str] = ()) -> tuple[ApiKey, ...]:
-    """Read `name:sha256hex[:scope+scope[:client+client]]` entries.
-
-    A name may stand twice with different keys, so that a caller's key can be changed without a gap.
-    With `clients`, only these may be named.
-    """
-    keys = parse_list(text, lambda entry: _parse_api_key(entry, clients))
-    no_twins(keys, lambda key: key.digest, "key")
-    return keys
-
-
-def _parse_api_key(entry: str, clients: Collection[str]) -> ApiKey:
-    """Read one caller's entry; scopes have colons of their own, so they are cut by what they may be."""
-    name, _, rest = entry.partition(":")
-    digest, _, rest = rest.partition(":")
-    if not _CALLER.fullmatch(name):
-        raise ValueError("must begin with a name of letters, digits, '.', '_' or '-'")
-    if not _SHA256.fullmatch(digest):
-        raise ValueError("must have the SHA-256 of the key, 64 hex digits, after the name")
-    scopes, named = _cut_scopes(rest)
-    unknown = named - set(clients) if clients else frozenset[str]()
-    if unknown:
-        raise ValueError("names a client that is not configured")
-    return ApiKey(name, bytes.fromhex(digest), scopes or DEFAULT_SCOPES, named or None)
-
-
-_SCOPE = "|".join(SCOPES)
-_RIGHTS = re.compile(rf"((?:{_SCOPE})(?:\+(?:{_SCOPE}))*)?(?::([a-z0-9-]+(?:\+[a-z0-9-]+)*))?")
-
-
-def _cut_scopes(text: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return (scopes, clients) as they were named; either may be empty."""
-    match = _RIGHTS.fullmatch(text)
-    if match is None:
-        raise ValueError(f"must have scopes of {', '.join(SCOPES)} joined by '+', then clients joined by '+'")
-    scopes, clients = match.groups(default="")
-    return frozenset(filter(None, scopes.split("+"))), frozenset(filter(None, clients.split("+")))
 
 
 def sensitive_parts(raw: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,12 +18,13 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from service.secrets import Secret
-from service.settings import keys, urls
+from service.settings import callers, keys, urls
 from service.settings.checks import find_misfits
 from service.settings.clients import ClientDefaults, read_clients
 from service.settings.errors import ConfigurationError, Problem, problems_of
 from service.settings.fields import PREFIX, RUNNING, SECRETS, Role, env_name
-from service.settings.model import ClientSettings, Settings, Values
+from service.settings.model import Values
+from service.settings.whole import ClientSettings, Settings
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class _Loading:
         encryption_keys = self._secret("encryption_keys", keys.parse_key_ring, _NO_KEYS)
         fingerprint_keys = self._secret("fingerprint_keys", keys.parse_key_ring, _NO_KEYS)
         clients = self._clients() if self._role in RUNNING else ()
-        parse_keys = partial(keys.parse_api_keys, clients=[client.name for client in clients])
+        self.problems += self._misled(clients)
         return Settings.model_construct(
             **dict(self._values),
             role=self._role,
@@ -90,7 +91,7 @@ class _Loading:
             redis_url=redis_url,
             encryption_keys=encryption_keys,
             fingerprint_keys=fingerprint_keys,
-            api_keys=self._secret("api_keys", parse_keys, ()),
+            api_keys=self._api_keys(clients),
             clients=clients,
             warnings=(*self._strangers(), *self._doubts(encryption_keys.value, fingerprint_keys.value)),
         )
@@ -106,6 +107,24 @@ class _Loading:
             values = _validated({name: value for name, value in self._env.items() if name not in names})
         self.problems += find_misfits(values, self._role, bad)
         return values
+
+    def _api_keys(self, clients: Sequence[ClientSettings]) -> Secret[tuple[callers.ApiKey, ...]]:
+        """Read the keys of callers; who lets callers in by other means may do without any."""
+        name, values = env_name("api_keys"), self._values
+        without = not {name, f"{name}_FILE"} & self._env.keys()
+        if without and (values.service_accounts or values.caller_certificates):
+            return Secret.unset(name, ())
+        parse = partial(callers.parse_api_keys, clients=[client.name for client in clients])
+        return self._secret("api_keys", parse, ())
+
+    def _misled(self, clients: Sequence[ClientSettings]) -> list[Problem]:
+        """Find callers that may act for a client which is not there."""
+        names = [client.name for client in clients]
+        return [
+            Problem(env_name(field), f"lets {caller} act for a client that is not configured")
+            for field in ("service_accounts", "caller_certificates")
+            for caller in callers.strangers(getattr(self._values, field), names)
+        ]
 
     def _secret(self, field: str, parse: Callable[[str], T], empty: T, *, lines: int = 1) -> Secret[T]:
         """Read one secret from its variable or its file, if this role needs it."""
@@ -174,6 +193,9 @@ class _Loading:
             doubts.append("TOKEN_BROKER_ENCRYPTION_KEYS and TOKEN_BROKER_FINGERPRINT_KEYS share a key")
         shadowed = self._values.clients_file and {"CAL_OAUTH_CLIENT_ID", "X_CAL_SECRET_KEY"} & set(self._env)
         doubts += [f"{name} is not used: the clients come from the file" for name in sorted(shadowed or ())]
+        if not self._values.service_accounts:
+            about = sorted(name for name in self._env if name.startswith(env_name("service_account_")))
+            doubts += [f"{name} is not used without {env_name('service_accounts')}" for name in about]
         return doubts
 
 

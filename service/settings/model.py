@@ -1,19 +1,16 @@
-"""The settings as one immutable object: their names, types and defaults.
+"""Every setting that is neither a secret nor a client: its name, type, default and meaning.
 
 Says what a single value may be. What values mean together is in `checks`, where they come from in
-`load`. Must import nothing of this program but the grammar and the secrets.
+`load`. Must import nothing of this program but the grammar.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.secrets import Secret, recheck_all
 from service.settings import grammar
 from service.settings.fields import (
     SERVING,
@@ -21,16 +18,18 @@ from service.settings.fields import (
     AddressOf,
     ApiUrl,
     AppUrl,
+    Certificates,
     ClientId,
     File,
     Flag,
+    Issuer,
     KeySource,
     LimitOf,
     Networks,
     Origins,
     Processes,
     RateOf,
-    Role,
+    ServiceAccounts,
     Span,
     UrlPath,
     Window,
@@ -38,8 +37,7 @@ from service.settings.fields import (
     setting,
     span,
 )
-from service.settings.grammar import Address, Rate
-from service.settings.keys import ApiKey, KeyRing, sensitive_parts
+from service.settings.grammar import Address
 
 
 class Values(BaseSettings):
@@ -81,6 +79,30 @@ class Values(BaseSettings):
         Address("127.0.0.1", 8081),
         "127.0.0.1:8081",
         "The listener for your own services. It hands out tokens: never let browsers reach it.",
+        SERVING,
+    )
+    internal_tls_certificate_file: File | None = setting(
+        None,
+        "/run/secrets/internal-tls/tls.crt",
+        "Certificate (PEM, with its chain) with which the internal listener speaks TLS 1.2 or newer, and "
+        "nothing else. This and the next two are read again when they change.",
+        SERVING,
+    )
+    internal_tls_key_file: File | None = setting(
+        None, "/run/secrets/internal-tls/tls.key", "Its private key (PEM, not encrypted).", SERVING
+    )
+    internal_tls_ca_file: File | None = setting(
+        None,
+        "/run/secrets/internal-tls/ca.crt",
+        "Authorities (PEM) of the callers' certificates: with it nobody connects without one.",
+        SERVING,
+    )
+    caller_certificates: Certificates = setting(
+        (),
+        "spiffe://cluster.local/ns/shop/sa/backend:users:read+tokens:read",
+        "Callers whose certificate is all they need, by a URI or host's name among its alternative names, "
+        "with scopes and clients as for `API_KEYS`, which may then be left out. A key or token that is "
+        "presented as well decides alone.",
         SERVING,
     )
     observe_address: AddressOf = setting(
@@ -137,6 +159,41 @@ class Values(BaseSettings):
         "https://app.example.com/.well-known/jwks.json",
         "Public keys (JWKS) of signed statements of who is signed in, in the header `X-Broker-Assertion`: "
         "only that user's token is handed out. A changed file is read again, an address every 5 minutes.",
+        SERVING,
+    )
+
+    service_accounts: ServiceAccounts = setting(
+        (),
+        "shop/backend:users:read+tokens:read",
+        "Kubernetes service accounts that may call the internal listener with their pods' own tokens (of "
+        "the audience `token-broker`, an hour long at most), with scopes and clients as for `API_KEYS`, "
+        "which may then be left out.",
+        SERVING,
+    )
+    service_account_issuer: Issuer | None = setting(
+        None,
+        "https://kubernetes.default.svc.cluster.local",
+        "Who issues those tokens, exactly as `iss` in them says: "
+        "`kubectl get --raw /.well-known/openid-configuration`.",
+        SERVING,
+    )
+    service_account_jwks: KeySource | None = setting(
+        None,
+        "https://kubernetes.default.svc/openid/v1/jwks",
+        "Public keys (JWKS) of the cluster, from a file or an address. A changed file is read again, an "
+        "address every 5 minutes and when a token names a key that is not there.",
+        SERVING,
+    )
+    service_account_jwks_ca_file: File | None = setting(
+        None,
+        "/run/secrets/kubernetes/ca.crt",
+        "Authority of that address's certificate; the public ones without it. Read each time.",
+        SERVING,
+    )
+    service_account_jwks_token_file: File | None = setting(
+        None,
+        "/run/secrets/kubernetes/token",
+        "Token that the address is asked with, as a cluster's own API wants it. Read each time.",
         SERVING,
     )
 
@@ -198,57 +255,3 @@ class Values(BaseSettings):
     log_format: Annotated[Literal["json", "console"], BeforeValidator(lower)] = setting(
         "json", "console", "One JSON object a line, or lines for people."
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """One OAuth client; `origins` are the browser origins that may refresh its users' tokens.
-
-    `secret` holds two secrets while it is changed, the new one first.
-    """
-
-    name: str
-    kind: Literal["calcom-platform"]
-    id: str
-    secret: Secret[tuple[str, ...]]
-    api_url: str
-    rate: Rate
-    origins: tuple[str, ...]
-
-
-class Settings(Values):
-    """Everything a process is told at its start; secrets its role does not need are empty."""
-
-    role: Role
-    database_url: Secret[str]
-    redis_url: Secret[str]
-    encryption_keys: Secret[KeyRing]
-    fingerprint_keys: Secret[KeyRing]
-    api_keys: Secret[tuple[ApiKey, ...]]
-    clients: tuple[ClientSettings, ...]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def secrets(self) -> tuple[Secret[Any], ...]:
-        """Every secret there is, those of the clients included."""
-        shared = (
-            self.database_url,
-            self.redis_url,
-            self.encryption_keys,
-            self.fingerprint_keys,
-            self.api_keys,
-        )
-        return shared + tuple(client.secret for client in self.clients)
-
-    @property
-    def public_origins(self) -> frozenset[str]:
-        """Every origin that some client's browsers may come from."""
-        return frozenset(self.allowed_origins).union(*(client.origins for client in self.clients))
-
-    def recheck_secrets(self, complain: Callable[[str, str], None]) -> tuple[str, ...]:
-        """Re-read the secret files that changed and return their names; see `Secret.recheck`."""
-        return recheck_all(self.secrets, complain)
-
-    def sensitive_texts(self) -> frozenset[str]:
-        """Return every text that must never be seen in a log, as of now."""
-        return frozenset().union(*(sensitive_parts(secret.raw) for secret in self.secrets))

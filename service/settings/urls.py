@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, urlsplit
 
 from service.settings.grammar import host_address, is_loopback, parse_host, parse_path, parse_port
 
+LONGEST_ISSUER = 1024
+
 _VISIBLE = re.compile(r"[!-~]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel")
@@ -97,6 +99,13 @@ def parse_key_source(text: str) -> str:
     if parts.scheme != "https" and not is_loopback(host):
         raise ValueError("must be an https URL or a file: whoever can change the keys can be anybody")
     return parse_app_url(text)
+
+
+def parse_issuer(text: str) -> str:
+    """Check who issues tokens: compared letter by letter with what a token says, so never put in order."""
+    if not _VISIBLE.fullmatch(text) or len(text) > LONGEST_ISSUER:
+        raise ValueError(f"must be 1 to {LONGEST_ISSUER} visible ASCII characters without spaces")
+    return text
 
 
 def parse_database_url(text: str) -> str:

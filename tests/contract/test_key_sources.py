@@ -6,9 +6,10 @@ import json
 import pytest
 
 from service.adapters import key_sources
+from service.adapters.key_addresses import asking
 from service.adapters.key_sources import KeyAddress, KeyFile, read_key_file
 from service.adapters.upstream import open_session
-from service.broker.errors import SessionUnavailable
+from service.broker.errors import KeysUnavailable
 from tests.support.cached import Notes
 from tests.support.raw_peer import http, running
 from tests.support.statements import key_set, public
@@ -88,7 +89,7 @@ async def town():
     """An app, the number of times it was asked, and a source with a clock of its own."""
     app, clock, notes = App("ed"), Clock(), Notes()
     async with running(app) as peer, open_session() as session:
-        yield app, peer, clock, KeyAddress(session, peer.url, 5, notes, clock), notes
+        yield app, peer, clock, KeyAddress(asking(session, peer.url, 5), notes, "keys", clock), notes
 
 
 async def test_keys_are_asked_for_once_and_kept(town):
@@ -137,7 +138,7 @@ async def test_without_any_keys_nothing_can_be_known(town, answer):
     app, peer, clock, keys, _ = town
     app.answer = answer
     for _ in range(3):
-        with pytest.raises(SessionUnavailable):
+        with pytest.raises(KeysUnavailable):
             await keys.key("ed")
     assert peer.connections == 1
     app.answer = App.keys("ed")

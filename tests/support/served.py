@@ -12,6 +12,7 @@ import aiohttp
 
 from service.api.serve import open_doors
 from service.api.sockets import INTERNAL, OBSERVE, PUBLIC
+from service.callers import open_means
 from service.listening import bind_all
 from service.metrics import Metrics, Telemetry
 from service.readiness import readiness_of
@@ -90,8 +91,12 @@ async def served(world, broker=None):
     telemetry = Telemetry(Metrics())
     telemetry.tracing = world.tracing
     _let_hear(world.notes, telemetry)
-    async with open_witnesses(world.settings, telemetry) as witnesses, aiohttp.ClientSession() as http:
-        doors = doors_of(world.settings, broker, readiness_of(broker), telemetry, witnesses)
+    async with (
+        open_witnesses(world.settings, telemetry) as witnesses,
+        open_means(world.settings, telemetry) as means,
+        aiohttp.ClientSession() as http,
+    ):
+        doors = doors_of(world.settings, broker, readiness_of(broker), telemetry, witnesses, means)
         listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)
         try:
             yield House(listeners, http, witnesses)

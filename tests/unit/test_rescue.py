@@ -5,6 +5,7 @@ import socket
 
 from service.api import rescue
 from service.api.rescue import Rescue
+from service.api.sites import Taker
 
 WITHIN_S = 10.0
 
@@ -35,7 +36,7 @@ async def test_a_connection_that_cannot_be_taken_up_does_not_keep_the_next_from_
 
     monkeypatch.setattr(rescue, "EVERY_S", 0.01)
     with listening() as left, socket.create_connection(left.getsockname()):
-        taking = Rescue(make, [left])
+        taking = Rescue(Taker(make, None), [left])
         with socket.create_connection(left.getsockname()):
             async with asyncio.timeout(WITHIN_S):
                 await made.get()

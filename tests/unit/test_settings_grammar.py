@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.settings import grammar, keys, urls
+from service.settings import callers, grammar, keys, urls
 from service.settings.grammar import Address, Rate
 
 MINUTE = timedelta(minutes=1)
@@ -125,7 +125,7 @@ PARSERS = [
     grammar.parse_duration, grammar.parse_rate, grammar.parse_limit, grammar.parse_host, grammar.parse_port,
     grammar.parse_address, grammar.parse_network, grammar.parse_path, grammar.parse_flag, grammar.parse_count,
     urls.parse_origin, urls.parse_api_url, urls.parse_app_url, urls.parse_key_source, urls.parse_database_url,
-    urls.parse_redis_url, keys.parse_client_secrets, keys.parse_key_ring, keys.parse_api_keys,
+    urls.parse_redis_url, keys.parse_client_secrets, keys.parse_key_ring, callers.parse_api_keys,
 ]  # fmt: skip
 SHAPES = st.sampled_from(
     ["{}", "https://{}", "redis://{}", "postgresql://{}/d", "unix://{}", "{}:1", "[{}]:1", "a:{}"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.settings import keys
+from service.settings import callers, keys
 from tests.support.environment import digest_of, key_of
 
 
@@ -36,22 +36,22 @@ HEX = digest_of("k")
 @pytest.mark.parametrize(
     ("rights", "scopes", "clients"),
     [
-        ("", keys.DEFAULT_SCOPES, None),
-        (":", keys.DEFAULT_SCOPES, None),
+        ("", callers.DEFAULT_SCOPES, None),
+        (":", callers.DEFAULT_SCOPES, None),
         (":admin", {"admin"}, None),
         (":users:read+vouch", {"users:read", "vouch"}, None),
         (":users:read:acme+beta", {"users:read"}, {"acme", "beta"}),
-        ("::acme", keys.DEFAULT_SCOPES, {"acme"}),
+        ("::acme", callers.DEFAULT_SCOPES, {"acme"}),
         (":tokens:read:read", {"tokens:read"}, {"read"}),
     ],
 )
 def test_a_caller_has_scopes_and_clients(rights, scopes, clients):
-    (key,) = keys.parse_api_keys(f"backend:{HEX}{rights}")
+    (key,) = callers.parse_api_keys(f"backend:{HEX}{rights}")
     assert (key.name, key.digest, key.scopes, key.clients) == ("backend", bytes.fromhex(HEX), scopes, clients)
 
 
 def test_without_a_list_of_scopes_a_caller_is_no_administrator():
-    assert {"users:read", "users:write", "tokens:read", "vouch"} == keys.DEFAULT_SCOPES
+    assert {"users:read", "users:write", "tokens:read", "vouch"} == callers.DEFAULT_SCOPES
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_without_a_list_of_scopes_a_caller_is_no_administrator():
 )
 def test_a_faulty_list_of_callers_is_refused(text, said):
     with pytest.raises(ValueError, match=said):
-        keys.parse_api_keys(text, clients=["acme"])
+        callers.parse_api_keys(text, clients=["acme"])
 
 
 def test_a_caller_may_have_two_keys_while_one_replaces_the_other():
-    both = keys.parse_api_keys(f"backend:{HEX},backend:{digest_of('next')}")
+    both = callers.parse_api_keys(f"backend:{HEX},backend:{digest_of('next')}")
     assert [key.name for key in both] == ["backend", "backend"]
