@@ -7,6 +7,7 @@ import os
 import secrets
 
 from tests.chaos.setup import DOORS, HOST, draw_secrets, free_ports
+from tests.hostile import accounts
 from tests.hostile.cases import APP
 
 ACME, OTHER = "acme", "other"
@@ -35,10 +36,12 @@ def draw(servers, odd_clients):
     """Return everything there is to know: secrets by name, keys by caller, clients, ports."""
     keys = {caller: secrets.token_urlsafe(24) for caller in _CALLERS}
     clients = {name: secrets.token_urlsafe(24) for name in (ACME, OTHER, *odd_clients)}
-    kept = {**draw_secrets(servers), **{f"key_{caller}": key for caller, key in keys.items()}}
+    tokens = accounts.draw()
+    kept = {**draw_secrets(servers), **{f"key_{caller}": key for caller, key in keys.items()}, **tokens}
     ports = iter(free_ports(len(DOORS) * 3))
     return {
         "keys": keys,
+        "tokens": tokens,
         "clients": clients,
         "secrets": {**kept, **{f"client_secret_{name}": secret for name, secret in clients.items()}},
         "ports": {name: {door: next(ports) for door in DOORS} for name in (*_PROCESSES, "worker")},
@@ -66,6 +69,7 @@ def environment(drawn, name, clients_file):
         "FINGERPRINT_KEYS": f"f1:{kept['fingerprint_key']}",
         "API_KEYS": ",".join(f"{caller}:{hashes[caller]}:{rights}" for caller, rights in _CALLERS.items()),
         "CLIENTS_FILE": str(clients_file),
+        **accounts.settings(clients_file.parent, _ALL, ACME, OTHER),
         **{f"{door.upper()}_ADDRESS": f"{HOST}:{port}" for door, port in drawn["ports"][name].items()},
         "ALLOWED_ORIGINS": APP,
         "UPSTREAM_RATE": "12000/min",

@@ -2,6 +2,7 @@
 
 from tests.hostile import explored
 from tests.hostile.tables import (
+    accounts,
     authorization,
     bodies,
     caching,
@@ -26,7 +27,7 @@ from tests.hostile.tables import (
 _TABLES = (
     *(authorization, tokens, origins, methods, caching),
     *(framing, versions, slow, forwarded),
-    *(paths, queries, callers, stored),
+    *(paths, queries, callers, accounts, stored),
     *(bodies, values, fields, idempotency),
     *(upstream, config, explored),
 )

@@ -39,7 +39,7 @@ class Town:
         self.stores = stores
         self.sandbox = upstream.sandbox
         self.odd = odd
-        self.names = dict(drawn["keys"])
+        self.names = {**drawn["keys"], **drawn["tokens"]}
         self.documented = 0
         """Answers of 5xx that were asked for."""
         self.answers = []

@@ -56,9 +56,9 @@ def assembled(header, said, signature=b""):
     return ".".join(map(_part, (header, said, signature)))
 
 
-def hmac_by(secret, header):
+def hmac_by(secret, header, said=None):
     """A statement signed with a secret, as no library would with a public key."""
-    signed = assembled(header, claims()).rpartition(".")[0]
+    signed = assembled(header, said or claims()).rpartition(".")[0]
     return f"{signed}.{_part(hmac.new(secret, signed.encode(), hashlib.sha256).digest())}"
 
 
