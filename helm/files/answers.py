@@ -1,18 +1,21 @@
 """Asks a running release what a stranger may and may not have of it. For `helm test`; standard library only.
 
-Arguments: WHAT=URL, where WHAT is alive, ready, refresh or internal. Writes one line for each; exit code 1
-when one is wrong.
+Arguments: WHAT=URL, where WHAT is alive, ready, refresh, internal or certified (internal, for callers with a
+certificate). Writes one line for each; exit code 1 when one is wrong.
 """
 
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 PATIENCE_S = 60
 TIMEOUT_S = 5
@@ -21,10 +24,35 @@ FINE, REFUSED = 200, 401
 CODES = {"refresh": "bearer_missing", "internal": "key_unknown"}
 
 
+def strangers_tls() -> ssl.SSLContext:
+    """Return TLS that believes any certificate: a stranger sends nothing that is secret."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def uncertified(url: str) -> str:
+    """Return what is wrong with a listener that speaks TLS, and not a word to who has no certificate."""
+    at = urlsplit(url)
+    with (
+        socket.create_connection((at.hostname or "", at.port or 443), TIMEOUT_S) as plain,
+        strangers_tls().wrap_socket(plain) as line,
+    ):
+        try:
+            line.sendall(b"GET /v1/users HTTP/1.1\r\nHost: broker\r\n\r\n")
+            answered = line.recv(1)
+        except TimeoutError:
+            return "neither an answer nor an end"
+        except OSError:  # cut off, as it should be
+            return ""
+    return "a stranger without a certificate was answered" if answered else ""
+
+
 def ask(url: str) -> tuple[int, dict[str, Any]]:
     """Return status and JSON body; an answer that is no success is an answer all the same."""
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 the chart names the URLs
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S, context=strangers_tls()) as answer:  # noqa: S310 the chart names the URLs
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         with refused:
@@ -34,6 +62,8 @@ def ask(url: str) -> tuple[int, dict[str, Any]]:
 def wrong(what: str, url: str) -> str:
     """Return what is wrong with the answer, or nothing."""
     try:
+        if what == "certified":
+            return uncertified(url)
         status, body = ask(url)
     except (OSError, ValueError) as error:
         return f"no answer that can be read: {error}"

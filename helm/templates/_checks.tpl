@@ -4,7 +4,7 @@ the value's name in front; all of them are said at once.
 */}}
 
 {{- define "token-broker.checks" -}}
-{{- range list "checkNames" "checkImage" "checkChain" "checkUpstream" "checkClients" "checkSecrets" "checkExternalSecret" "checkEnv" "checkPods" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
+{{- range list "checkNames" "checkImage" "checkChain" "checkUpstream" "checkClients" "checkSecrets" "checkExternalSecret" "checkCallers" "checkEnv" "checkPods" "checkPorts" "checkScaling" "checkMode" "checkPublishing" "checkMonitoring" }}
 {{ include (printf "token-broker.%s" .) $ | trim }}
 {{- end }}
 {{- end }}

@@ -21,12 +21,13 @@ Rules of the NetworkPolicies: each names both whom it lets through and at which 
 {{- end }}
 {{- end }}
 
-{{/* Egress of service and worker. */}}
+{{/* Egress of service or worker: dict of root and component. */}}
 {{- define "token-broker.runningEgress" -}}
 {{- $names := list "dns" "database" "redis" "upstream" }}
-{{- if .Values.tracing.endpoint }}{{ $names = append $names "otlp" }}{{ end }}
-{{- include "token-broker.egress" (dict "root" . "names" $names) }}
-{{- with .Values.networkPolicy.extraEgress }}
+{{- if .root.Values.tracing.endpoint }}{{ $names = append $names "otlp" }}{{ end }}
+{{- if and (eq .component "service") (include "token-broker.asksCluster" .root) }}{{ $names = append $names "cluster" }}{{ end }}
+{{- include "token-broker.egress" (dict "root" .root "names" $names) }}
+{{- with .root.Values.networkPolicy.extraEgress }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}

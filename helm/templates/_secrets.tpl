@@ -10,7 +10,7 @@ when a Secret changes and the program reads them again, so a secret rotates with
 {{- $names = concat $names (list "REDIS_URL" "ENCRYPTION_KEYS" "FINGERPRINT_KEYS") }}
 {{- if not .root.Values.clients }}{{ $names = append $names "X_CAL_SECRET_KEY" }}{{ end }}
 {{- end }}
-{{- if eq .role "serve" }}{{ $names = append $names "API_KEYS" }}{{ end }}
+{{- if and (eq .role "serve") .root.Values.callers.apiKeys }}{{ $names = append $names "API_KEYS" }}{{ end }}
 {{- toJson $names }}
 {{- end }}
 
@@ -88,6 +88,9 @@ app's pod no fsGroup is ours to set, and nobody but the broker's container has t
     name: {{ printf "%s-clients" (include "token-broker.fullname" $root) | quote }}
     defaultMode: 0444
 {{- end }}
+{{- if eq .role "serve" }}
+{{- include "token-broker.callerVolumes" $root }}
+{{- end }}
 {{- end }}
 
 {{- define "token-broker.volumeMounts" -}}
@@ -100,5 +103,8 @@ app's pod no fsGroup is ours to set, and nobody but the broker's container has t
 - name: token-broker-clients
   mountPath: /etc/token-broker
   readOnly: true
+{{- end }}
+{{- if eq .role "serve" }}
+{{- include "token-broker.callerMounts" .root }}
 {{- end }}
 {{- end }}

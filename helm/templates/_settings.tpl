@@ -51,6 +51,7 @@ Secrets are never values: a variable X_FILE names the file that the secrets' vol
 {{- $_ := set $settings "PUBLIC_ADDRESS" (printf "%s:%v" $public $values.ports.public) }}
 {{- $_ := set $settings "INTERNAL_ADDRESS" (printf "%s:%v" (ternary "127.0.0.1" $values.listenAddress $sidecar) $values.ports.internal) }}
 {{- $_ := set $settings "WORKERS" $values.service.processes }}
+{{- $settings = merge $settings (include "token-broker.callerSettings" .root | fromYaml) }}
 {{- /* In a pod of its own nobody but the app's proxy reaches loopback, so what it forwards is believed. */}}
 {{- if and $sidecar (not (hasKey $settings "TRUSTED_PROXIES")) }}
 {{- $_ := set $settings "TRUSTED_PROXIES" "127.0.0.1/32" }}

@@ -73,7 +73,7 @@ Include all of them: which of the two lists of containers has the broker in it i
 {{/* What the broker must reach, as egress rules for the policy of the app's pods: only the app knows the rest. */}}
 {{- define "token-broker.sidecar.egress" -}}
 {{- include "token-broker.sidecar.about" . }}
-{{- include "token-broker.runningEgress" . | trim }}
+{{- include "token-broker.runningEgress" (dict "root" . "component" "service") | trim }}
 {{- end }}
 
 {{/* Empty when there is nothing whose change must replace the pods. */}}

@@ -8,6 +8,7 @@ import re
 from tests.chart.manifests import at
 from tests.chart.problems import judged
 
+_HOUR_S = 3600
 _VOLUMES = {"configMap", "secret", "projected", "emptyDir"}
 # A setting that holds a secret; with "_FILE" behind it, it names where the secret lies, and is harmless.
 _OURS = re.compile(r"TOKEN_BROKER_(.*(KEYS|SECRET|PASSWORD)|DATABASE_URL|REDIS_URL)")
@@ -33,6 +34,11 @@ def _read_only_root(pod):
 def _no_api_token(pod):
     if pod.spec.get("automountServiceAccountToken") is not False:
         yield f"{pod.path}.automountServiceAccountToken", "is not false"
+    for volume in pod.spec.get("volumes") or []:
+        for source in at(volume, "projected", "sources", default=[]):
+            token = source.get("serviceAccountToken")
+            if token and not token.get("expirationSeconds", _HOUR_S) <= _HOUR_S:
+                yield f"{pod.path}.volumes[{volume['name']}]", "has a token that lives longer than an hour"
 
 
 def _no_service_links(pod):

@@ -122,9 +122,9 @@ def volumes(release):
 
 
 def config_maps(release):
-    """Every ConfigMap that a pod needs is in the release."""
+    """Every ConfigMap that a pod needs is in the release, but for that of the cluster's own authority."""
     for pod, path, kind, name in _needed(release):
-        if kind == "ConfigMap" and release.named(kind, name) is None:
+        if kind == "ConfigMap" and name != "kube-root-ca.crt" and release.named(kind, name) is None:
             yield pod.document, path, f"ConfigMap {name} is not in the release"
 
 

@@ -5,10 +5,12 @@ import importlib.util
 
 import pytest
 
+from service.adapters.listener_tls import ListenerTls, TlsFiles
 from tests.chart.found import Rendered, shape
 from tests.chart.helm import CHART
 from tests.chart.release import HOOK
-from tests.support.doors import open_house
+from tests.support.certificates import Authority, Mount
+from tests.support.doors import Notes, open_house
 
 _SPEC = importlib.util.spec_from_file_location("answers", CHART / "files" / "answers.py")
 answers = importlib.util.module_from_spec(_SPEC)
@@ -58,6 +60,47 @@ async def test_another_door_behind_the_name_is_noticed(house, monkeypatch, capsy
     code, lines = await asked(swapped, monkeypatch, capsys)
     assert code == 1
     assert all("a stranger must be refused" in line for line in lines)
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """Return a function: the internal listener's TLS, with authorities of callers or without."""
+
+    authority, mount = Authority(), Mount(tmp_path)
+    mount.put(authority.issue("IP:127.0.0.1"), authority.certificate)
+
+    def of(*, mutual):
+        files = TlsFiles(mount["tls.crt"], mount["tls.key"], mount["ca.crt"] if mutual else None)
+        return ListenerTls(files, Notes()).context
+
+    return of
+
+
+async def asked_with_tls(context, what, monkeypatch, capsys):
+    async with open_house(internal_tls=context) as house:
+        url = house.url("internal", "/v1/users").replace("http:", "https:")
+        return await asked([f"{what}={url}"], monkeypatch, capsys)
+
+
+async def test_a_listener_with_tls_is_asked_as_one_without(tls, monkeypatch, capsys):
+    code, _ = await asked_with_tls(tls(mutual=False), "internal", monkeypatch, capsys)
+    assert code == 0
+
+
+async def test_one_that_answers_whoever_has_no_certificate_is_noticed(tls, monkeypatch, capsys):
+    code, lines = await asked_with_tls(tls(mutual=False), "certified", monkeypatch, capsys)
+    assert code == 1
+    assert "a stranger without a certificate was answered" in lines[0]
+
+
+@pytest.mark.parametrize(("what", "code"), [("certified", 0), ("internal", 1)])
+async def test_one_that_wants_certificates_says_nothing_to_a_stranger(tls, monkeypatch, capsys, what, code):
+    assert (await asked_with_tls(tls(mutual=True), what, monkeypatch, capsys))[0] == code
+
+
+async def test_a_listener_without_tls_is_not_taken_for_one_with(house, monkeypatch, capsys):
+    url = house.url("internal").replace("http:", "https:")
+    assert (await asked([f"certified={url}"], monkeypatch, capsys))[0] == 1
 
 
 async def test_a_door_that_is_shut_is_wrong_and_so_is_asking_nothing(house, monkeypatch, capsys):

@@ -7,11 +7,13 @@ from tests.chart.samples import changed, good, pod_of, rules_broken
 
 HARDENING = ("hardening",)
 SECRET = {"name": "A", "valueFrom": {"secretKeyRef": {"name": "web-secrets", "key": "a"}}}
+LONG_TOKEN = {"serviceAccountToken": {"path": "token", "expirationSeconds": 86_400}}
 BREACHES = [
     ("hardening: read-only root", "containers 0 securityContext readOnlyRootFilesystem", None),
     ("hardening: read-only root", "initContainers 0 securityContext readOnlyRootFilesystem", False),
     ("hardening: no API token", "automountServiceAccountToken", None),
     ("hardening: no API token", "automountServiceAccountToken", True),
+    ("hardening: no API token", "volumes 0", {"name": "tmp", "projected": {"sources": [LONG_TOKEN]}}),
     ("hardening: no service links", "enableServiceLinks", None),
     ("hardening: resources", "containers 0 resources", None),
     ("hardening: resources", "containers 0 resources requests cpu", None),

@@ -14,7 +14,12 @@ from tests.chart.found import Rendered, env_of, mounted_secrets, refusal, shape
 from tests.chart.helm import render
 from tests.chart.shapes import all_shapes
 
-MOUNTED = {"/run/secrets/token-broker": "secrets", "/etc/token-broker": "config"}
+MOUNTED = {
+    "/run/secrets/token-broker-tls": "tls",
+    "/run/secrets/token-broker-cluster": "cluster",
+    "/run/secrets/token-broker": "secrets",
+    "/etc/token-broker": "config",
+}
 ROLES = {"service": "serve", "worker": "work", "migrate": "migrate"}
 
 
@@ -37,6 +42,9 @@ def laid_out(documents, pod, container, folder):
         file = folder / "secrets" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(SECRETS.get(path, "an-oauth-clients-secret") + "\n")
+    for path in ("tls/tls.crt", "tls/tls.key", "tls/ca.crt", "cluster/ca.crt", "cluster/token"):
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).touch()
     for document in documents:
         if "clients.toml" in document.get("data", {}):
             (folder / "config").mkdir()
@@ -58,7 +66,8 @@ def moved(text, folder):
 
 @pytest.mark.parametrize("component", ROLES)
 @pytest.mark.parametrize(
-    "name", ["minimal", "many-clients", "external-secrets", "several-processes", "keda", "everything-on"]
+    "name",
+    ["minimal", "many-clients", "external-secrets", "several-processes", "keda", "callers", "everything-on"],
 )
 def test_the_program_takes_what_the_chart_tells_it(name, component, tmp_path):
     settings = load_settings(told(name, component, tmp_path), role=ROLES[component])

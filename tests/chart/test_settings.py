@@ -12,8 +12,13 @@ from tests.chart.found import SHAPES, Rendered, merged, refusal
 from tests.chart.helm import CHART, Refused, template
 from tests.chart.values import keys, merge_in
 
-# Where it listens, how many processes share that, and where its clients' file lies.
-THE_CHARTS_OWN = {"PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS", "WORKERS", "CLIENTS_FILE"}
+# Where it listens, how many processes share that, where its clients' file lies; who calls, and how.
+THE_CHARTS_OWN = {
+    *("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS", "WORKERS", "CLIENTS_FILE"),
+    *("SERVICE_ACCOUNTS", "SERVICE_ACCOUNT_ISSUER", "SERVICE_ACCOUNT_JWKS", "SERVICE_ACCOUNT_JWKS_CA_FILE"),
+    *("SERVICE_ACCOUNT_JWKS_TOKEN_FILE", "CALLER_CERTIFICATES", "INTERNAL_TLS_CERTIFICATE_FILE"),
+    *("INTERNAL_TLS_KEY_FILE", "INTERNAL_TLS_CA_FILE"),
+}
 
 
 def schema_of_config():
