@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.adapters.service_accounts import BOUNDS
+from service.adapters.signed import AUDIENCE
 from tests.chart.helm import render
 from tests.chart.manifests import documents_of
 from tests.chart.tools import HELM_HOMES, ROOT, helm
@@ -76,6 +78,35 @@ def test_its_sidecar_is_rendered_into_the_apps_pod(typed):
         each["metadata"]["name"] == "shop-app"
         for each in documents_of((folder / "with-sidecar.yaml").read_text())
     )
+
+
+def shown_on_the_page(kind):
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    documents = [document for block in blocks for document in yaml.safe_load_all(block)]
+    return [document for document in documents if document.get("kind") == kind]
+
+
+def test_its_callers_are_told_to_the_service_as_they_are_shown(typed):
+    _, said = typed
+    assert 'value: "app/backend,app/reports:users:read+tokens:read"' in said
+    assert 'value: "spiffe://cluster.local/ns/app/sa/backend"' in said
+
+
+def test_the_token_of_its_callers_pod_is_one_that_counts():
+    (pod,) = shown_on_the_page("Pod")
+    (source,) = pod["spec"]["volumes"][0]["projected"]["sources"]
+    token = source["serviceAccountToken"]
+    assert token["audience"] == AUDIENCE
+    assert token["expirationSeconds"] <= BOUNDS.longest_life_s
+    assert pod["spec"]["containers"][0]["volumeMounts"][0]["name"] == pod["spec"]["volumes"][0]["name"]
+
+
+def test_its_certificates_are_those_that_the_values_name(typed):
+    folder, _ = typed
+    values = yaml.safe_load((folder / "internal-tls.yaml").read_text())
+    served, shown = shown_on_the_page("Certificate")
+    assert served["spec"]["secretName"] == values["internalTls"]["existingSecret"]
+    assert shown["spec"]["uris"] == [caller["name"] for caller in values["callers"]["certificates"]]
 
 
 def values_shown():

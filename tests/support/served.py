@@ -28,18 +28,20 @@ ANYWHERE = dict.fromkeys(("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS
 class House:
     """The open listeners of one broker, and a client to knock with."""
 
-    def __init__(self, listeners, http, witnesses):
+    def __init__(self, listeners, http, witnesses, means):
         self._listeners = listeners
         self._http = http
         self.witnesses = witnesses
+        self.means = means
 
     async def refresh(self, token, **headers):
         """What a page gets for the token it holds: status, body."""
         return await self._ask(PUBLIC, "GET", "/refresh", token, headers)
 
-    async def service(self, method, path, body=None, *, key=SERVICE_KEY, **headers):
-        """What one of the app's services gets: status, body."""
-        return await self._ask(INTERNAL, method, path, key, headers, json=body)
+    async def service(self, method, path, body=None, *, key=SERVICE_KEY, tls=None, **headers):
+        """What one of the app's services gets, over TLS if it has any: status, body."""
+        more = {} if tls is None else {"ssl": tls}
+        return await self._ask(INTERNAL, method, path, key, headers, json=body, **more)
 
     async def token(self, person):
         """What a service gets that asks for a user's token."""
@@ -59,6 +61,10 @@ class House:
         """The dependencies that the metric `degraded` says are down."""
         return set(re.findall(r'degraded\{dependency="(\w+)"\} 1', await self.metrics()))
 
+    async def is_well(self):
+        """Whether no dependency is down."""
+        return await self.degraded() == set()
+
     async def metrics(self):
         """What `/metrics` says."""
         async with self._http.get(self._url(OBSERVE, "/metrics")) as answer:
@@ -77,7 +83,8 @@ class House:
     async def _ask(self, door, method, path, token, more=None, **request):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         headers |= more or {}
-        async with self._http.request(method, self._url(door, path), headers=headers, **request) as answer:
+        url = self._url(door, path).replace("http:", "https:" if "ssl" in request else "http:")
+        async with self._http.request(method, url, headers=headers, **request) as answer:
             return answer.status, await answer.json(content_type=None)
 
     def _url(self, door, path):
@@ -99,7 +106,7 @@ async def served(world, broker=None):
         doors = doors_of(world.settings, broker, readiness_of(broker), telemetry, witnesses, means)
         listeners = await open_doors(doors, bind_all(world.settings), drain_s=5)
         try:
-            yield House(listeners, http, witnesses)
+            yield House(listeners, http, witnesses, means)
         finally:
             async with asyncio.timeout(20):
                 await listeners.close()
