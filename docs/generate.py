@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
-from service import sessions, wiring
+from service import callers, sessions, wiring
 from service.adapters import key_sources, queue, wakeups
 from service.adapters.postgres import Database
 from service.adapters.redis_link import RedisLink
@@ -82,6 +82,7 @@ def _figure(what: str) -> str:
 
 FIGURES: dict[str, float | timedelta] = {
     "recheck": wiring._RECHECK_EVERY_S,
+    "certificates recheck": callers.LOOK_EVERY_S,
     "database connections": int(_default(Database, "connections")),
     "commit again": persistence._AGAIN_S,
     "commit again at most": persistence._AGAIN_AT_MOST_S,

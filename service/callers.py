@@ -72,11 +72,12 @@ async def open_means(settings: Settings, observer: Observer) -> AsyncIterator[Me
     """Give the configured means, and keep them current while the block runs."""
     from service.broker.flights import end_task
 
+    require_usable(settings)
     means = Means(_tokens(settings, observer), _tls(settings, observer))
     if means == NO_MEANS:
         yield means
         return
-    looking = asyncio.create_task(_look_after(means))
+    looking = asyncio.create_task(_look_after(means, observer))
     try:
         yield means
     finally:
@@ -129,7 +130,10 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
     return TlsFiles(certificate, key, settings.internal_tls_ca_file)
 
 
-async def _look_after(means: Means) -> None:
+async def _look_after(means: Means, observer: Observer) -> None:
     while True:
-        await means.look()
+        try:
+            await means.look()
+        except Exception as error:  # noqa: BLE001 - to end here would be for the life of the process
+            observer.note("background.failed", error=type(error).__name__)
         await asyncio.sleep(LOOK_EVERY_S)

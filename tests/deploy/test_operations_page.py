@@ -48,6 +48,17 @@ def test_the_table_of_metrics_is_what_is_registered():
     assert told == registered()
 
 
+def test_every_reason_for_which_a_caller_is_refused_is_explained():
+    files = [ROOT / "service" / file for file in ("adapters/signed.py", "adapters/service_accounts.py")]
+    tokens = re.findall(
+        r'(?:return|or) "(\w+)"$', "\n".join(file.read_text() for file in files), re.MULTILINE
+    )
+    others = re.findall(r'reason="(\w+)"', (ROOT / "service" / "api" / "callers.py").read_text())
+    assert len(tokens) > 10
+    named = set(re.findall(r"`(\w+)`", section("A caller is refused")))
+    assert {f"token_{reason}" for reason in tokens} | set(others) <= named
+
+
 def test_every_event_it_names_is_one_that_is_written():
     written = "".join(
         file.read_text() for room in ("service", "worker") for file in (ROOT / room).rglob("*.py")
