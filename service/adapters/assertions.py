@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from service.adapters.signed import Bounds, read_signed
+from service.adapters.signed import Bounds, Signed
 from service.broker.errors import KeysUnavailable, SessionUnavailable
 from service.broker.model import Nobody, SignedIn, Witnessed
 
@@ -25,12 +25,13 @@ class Assertions:
     def __init__(self, keys: KeySource, now: Callable[[], float] = time.time) -> None:
         """Verify by these keys and this clock (seconds since the epoch)."""
         self._keys = keys
+        self._signed = Signed(keys, BOUNDS)
         self._now = now
 
     async def ask(self, proof: str) -> Witnessed:
         """Return whom the statement names, or what is wrong with it; SessionUnavailable without keys."""
         try:
-            claims = await read_signed(proof, self._keys, self._now(), BOUNDS)
+            claims = await self._signed.read(proof, self._now())
         except KeysUnavailable as away:
             raise SessionUnavailable(retry_after_s=away.retry_after_s) from None
         if isinstance(claims, str):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from service.adapters.signed import Bounds, is_compact, read_signed
+from service.adapters.signed import Bounds, Signed, is_compact
 
 if TYPE_CHECKING:
     from service.adapters.key_sources import KeySource
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # An hour is what the kubelet asks for unless told otherwise, a minute what Kubernetes itself allows clocks.
 BOUNDS = Bounds(longest_life_s=3600, leeway_s=60, required=frozenset({"exp", "iat", "nbf"}))
+REMEMBERED = 512
+"""Tokens whose signature is not verified again: a pod shows the same one for most of an hour."""
 
 _SUBJECT = re.compile(r"system:serviceaccount:([a-z0-9-]{1,63}):([a-z0-9.-]{1,253})")
 
@@ -31,6 +33,7 @@ class ServiceAccounts:
     ) -> None:
         """Verify by these keys and this clock (seconds since the epoch) what this issuer has issued."""
         self._keys, self._issuer = keys, issuer
+        self._signed = Signed(keys, BOUNDS, REMEMBERED)
         self._observer = observer
         self._now = now
 
@@ -52,7 +55,7 @@ class ServiceAccounts:
         await self._keys.look()
 
     async def _read(self, token: str) -> re.Match[str] | str:
-        claims = await read_signed(token, self._keys, self._now(), BOUNDS)
+        claims = await self._signed.read(token, self._now())
         if isinstance(claims, str):
             return claims
         if claims.get("iss") != self._issuer:

@@ -7,6 +7,7 @@ statement is about.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,29 +48,67 @@ def is_compact(text: str) -> bool:
     return len(text) <= LONGEST and _COMPACT.fullmatch(text) is not None
 
 
-async def read_signed(text: str, keys: KeySource, now: float, bounds: Bounds) -> Claims | str:
-    """Return what a statement says that counts now, or in one word why it does not.
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """A good signature: what it is under, and by which key."""
 
-    KeysUnavailable without keys.
+    claims: Claims
+    key_id: str
+    key: PublicKey
+
+
+class Signed:
+    """Reads statements by keys that may change.
+
+    So many good signatures are remembered, by the hash of their statements, for those that come again and
+    again: they are not verified anew while their key is the same. Everything else is looked at each time.
     """
-    header = _header(text)
-    if header is None:
-        return "malformed"
-    key_id = header.get("kid")
-    if not isinstance(key_id, str) or _KEYS_FROM_OUTSIDE & header.keys():
-        return "header"
-    key = await keys.key(key_id)
-    if key is None:
-        return "key_unknown"
-    claims = _claims(text, key)
-    if claims is None:
-        return "signature"
-    return _misfit(claims, now, bounds) or claims
+
+    def __init__(self, keys: KeySource, bounds: Bounds, remembered: int = 0) -> None:
+        """Verify by these keys and within these bounds."""
+        self._keys, self._bounds = keys, bounds
+        self._remembered = remembered
+        self._verified: dict[bytes, _Verified] = {}
+
+    async def read(self, text: str, now: float) -> Claims | str:
+        """Return what a statement says that counts now, or in one word why it does not.
+
+        KeysUnavailable without keys.
+        """
+        if not is_compact(text):
+            return "malformed"
+        digest = hashlib.sha256(text.encode("ascii")).digest()
+        verified = self._verified.get(digest)
+        if verified is None or await self._keys.key(verified.key_id) is not verified.key:
+            found = await self._verify(text)
+            if isinstance(found, str):
+                self._verified.pop(digest, None)
+                return found
+            verified = found
+            self._remember(digest, verified)
+        return _misfit(verified.claims, now, self._bounds) or verified.claims
+
+    async def _verify(self, text: str) -> _Verified | str:
+        header = _header(text)
+        if header is None:
+            return "malformed"
+        key_id = header.get("kid")
+        if not isinstance(key_id, str) or _KEYS_FROM_OUTSIDE & header.keys():
+            return "header"
+        key = await self._keys.key(key_id)
+        if key is None:
+            return "key_unknown"
+        claims = _claims(text, key)
+        return "signature" if claims is None else _Verified(claims, key_id, key)
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified.pop(digest, None)
+        self._verified[digest] = verified
+        while len(self._verified) > self._remembered:
+            del self._verified[next(iter(self._verified))]
 
 
 def _header(text: str) -> Claims | None:
-    if not is_compact(text):
-        return None
     try:
         header: Claims = _JWS.get_unverified_header(text)
     except (PyJWTError, ValueError, RecursionError):

@@ -1,11 +1,15 @@
 """Tokens of Kubernetes service accounts: what one must be to count, and every way not to."""
 
 import json
+from types import SimpleNamespace
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from service.adapters import signed
 from service.adapters.key_set import read_keys
-from service.adapters.service_accounts import ServiceAccounts
+from service.adapters.service_accounts import REMEMBERED, ServiceAccounts
 from service.broker.errors import KeysUnavailable
 from tests.support.account_tokens import ISSUER, account_token, claims
 from tests.support.cached import Notes
@@ -189,3 +193,60 @@ async def test_without_any_keys_nothing_is_known():
 
     with pytest.raises(KeysUnavailable):
         await read(account_token(), NoKeys())
+
+
+@pytest.fixture
+def accounts(monkeypatch):
+    """Accounts of a cluster, and how often a signature was verified."""
+    counted, keys = SimpleNamespace(verified=0), Keys()
+
+    def claims_of(text, key):
+        counted.verified += 1
+        return real(text, key)
+
+    real = signed._claims
+    monkeypatch.setattr(signed, "_claims", claims_of)
+    clock = [NOW]
+    return ServiceAccounts(keys, ISSUER, Notes(), lambda: clock[0]), keys, clock, counted
+
+
+async def test_a_token_that_comes_again_is_not_verified_anew(accounts):
+    read, _, _, counted = accounts
+    token = account_token()
+    assert {await read.name(token) for _ in range(5)} == {"shop/backend"}
+    assert counted.verified == 1
+
+
+async def test_a_token_that_was_good_ends_all_the_same(accounts):
+    read, _, clock, _ = accounts
+    token = account_token()
+    assert await read.name(token) == "shop/backend"
+    clock[0] += 3600 + 60
+    assert await read.name(token) is None
+
+
+async def test_a_token_that_was_good_goes_with_its_key(accounts):
+    read, keys, _, _ = accounts
+    token = account_token(kid="ed")
+    assert await read.name(token) == "shop/backend"
+    keys.keys = read_keys(key_set(public("rsa")))
+    assert await read.name(token) is None
+    other = ed25519.Ed25519PrivateKey.generate()
+    published = jwt.get_algorithm_by_name("EdDSA").to_jwk(other.public_key(), as_dict=True)
+    keys.keys = read_keys({"keys": [{**published, "kid": "ed", "key_ops": ["verify"]}]})
+    assert await read.name(token) is None
+
+
+async def test_a_bad_token_is_verified_each_time_and_keeps_no_place(accounts):
+    read, _, _, counted = accounts
+    header, said, signature = account_token().split(".")
+    bad = f"{header}.{said}.{'A' if signature[5] != 'A' else 'B'}{signature[1:]}"
+    assert [await read.name(bad) for _ in range(3)] == [None] * 3
+    assert (counted.verified, read._signed._verified) == (3, {})
+
+
+async def test_so_many_tokens_are_remembered_and_no_more(accounts):
+    read, _, _, _ = accounts
+    for number in range(REMEMBERED + 5):
+        await read.name(account_token(kid="ed", jti=str(number)))
+    assert len(read._signed._verified) == REMEMBERED
