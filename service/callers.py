@@ -6,8 +6,8 @@ Light to import: the supervisor of several processes checks, and serves nothing 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,12 +37,9 @@ class Means:
     tokens: ServiceAccounts | None = None
     tls: ListenerTls | None = None
 
-    async def look(self) -> None:
-        """Take up what has changed, and notice that what failed is well again."""
-        if self.tls is not None:
-            self.tls.look()
-        if self.tokens is not None:
-            await self.tokens.look()
+    def looks(self) -> list[Callable[[], Awaitable[None]]]:
+        """Return what takes up a change, or notices that what failed is well again, a means each."""
+        return [means.look for means in (self.tokens, self.tls) if means is not None]
 
 
 NO_MEANS = Means()
@@ -74,14 +71,10 @@ async def open_means(settings: Settings, observer: Observer) -> AsyncIterator[Me
 
     require_usable(settings)
     means = Means(_tokens(settings, observer), _tls(settings, observer))
-    if means == NO_MEANS:
+    async with AsyncExitStack() as stack:
+        for look in means.looks():  # apart, so that a cluster that hangs holds up no certificate
+            stack.push_async_callback(end_task, asyncio.create_task(_look_after(look, observer)))
         yield means
-        return
-    looking = asyncio.create_task(_look_after(means, observer))
-    try:
-        yield means
-    finally:
-        await end_task(looking)
 
 
 def _tokens(settings: Settings, observer: Observer) -> ServiceAccounts | None:
@@ -130,10 +123,10 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
     return TlsFiles(certificate, key, settings.internal_tls_ca_file)
 
 
-async def _look_after(means: Means, observer: Observer) -> None:
+async def _look_after(look: Callable[[], Awaitable[None]], observer: Observer) -> None:
     while True:
         try:
-            await means.look()
+            await look()
         except Exception as error:  # noqa: BLE001 - to end here would be for the life of the process
             observer.note("background.failed", error=type(error).__name__)
         await asyncio.sleep(LOOK_EVERY_S)

@@ -108,26 +108,34 @@ class KeyAddress:
         self._asking: asyncio.Task[None] | None = None
 
     async def key(self, key_id: str) -> PublicKey | None:
-        """Return the key by this id, after a question if the set is old or lacks it."""
-        if key_id not in self._keys or self._monotonic() >= self._old_at:
+        """Return the key by this id; only for one that is not there an answer is waited for."""
+        if key_id not in self._keys:
             await self._ask()
+        elif self._monotonic() >= self._old_at:
+            self._begin()
         if not self._keys:
             raise KeysUnavailable(retry_after_s=max(1.0, self._again_at - self._monotonic()))
         return self._keys.get(key_id)
 
     async def look(self) -> None:
-        """Ask again when the last question failed, or none was asked yet."""
+        """Ask again when the set is old: the last question failed, or none was asked for a while."""
         if self._monotonic() >= self._old_at:
             await self._ask()
 
     async def _ask(self) -> None:
-        """Join the question under way, or ask if it is time; who leaves does not stop it."""
-        if self._asking is None or self._asking.done():
-            if self._monotonic() < self._again_at:
-                return
-            self._again_at = self._monotonic() + (AGAIN_S if self._keys else FIRST_AGAIN_S)
-            self._asking = asyncio.create_task(self._fetch())
-        await asyncio.shield(self._asking)
+        """Wait for the question under way, or for a new one if it is time; who leaves does not stop it."""
+        if (asking := self._begin()) is not None:
+            await asyncio.shield(asking)
+
+    def _begin(self) -> asyncio.Task[None] | None:
+        """Return the question under way, or a new one if it is time."""
+        if self._asking is not None and not self._asking.done():
+            return self._asking
+        if self._monotonic() < self._again_at:
+            return None
+        self._again_at = self._monotonic() + (AGAIN_S if self._keys else FIRST_AGAIN_S)
+        self._asking = asyncio.create_task(self._fetch())
+        return self._asking
 
     async def _fetch(self) -> None:
         exchange = await self._ask_address()

@@ -49,7 +49,7 @@ class ListenerTls:
         self.context = _Renewed(ssl.PROTOCOL_TLS_SERVER)
         self._load()
 
-    def look(self) -> None:
+    async def look(self) -> None:
         """Read the files again if one changed; what cannot be used is told of once and changes nothing."""
         # The signatures are taken before the files: those replaced in between are simply read once more.
         seen = _signatures(self._files)

@@ -13,6 +13,7 @@ from service.broker.errors import KeysUnavailable
 from tests.support.cached import Notes
 from tests.support.raw_peer import http, running
 from tests.support.statements import key_set, public
+from tests.support.waiting import eventually
 
 
 def write(path, *keys):
@@ -116,7 +117,19 @@ async def test_a_key_that_was_taken_back_stops_counting(town):
     assert await keys.key("ed") is not None
     app.answer = App.keys("ec")
     clock.now += key_sources.FRESH_S
+    await keys.look()
     assert await keys.key("ed") is None
+
+
+async def test_who_names_a_key_that_is_there_waits_for_no_address_that_hangs(town):
+    app, peer, clock, keys, _ = town
+    await keys.key("ed")
+    app.gate = asyncio.Event()
+    clock.now += key_sources.FRESH_S
+    async with asyncio.timeout(1):
+        assert all([await keys.key("ed") for _ in range(3)])
+    await eventually(lambda: peer.connections == 2)
+    app.gate.set()
 
 
 async def test_the_last_good_keys_are_kept_while_the_address_fails(town):
@@ -124,6 +137,7 @@ async def test_the_last_good_keys_are_kept_while_the_address_fails(town):
     await keys.key("ed")
     app.answer = App.keys()
     clock.now += key_sources.FRESH_S
+    await keys.look()
     for _ in range(5):
         assert await keys.key("ed") is not None
     assert peer.connections == 2

@@ -203,7 +203,7 @@ async def test_no_session_of_tls_1_2_outlives_its_authority(village):
 
     def take_away():
         village.mount.put(village.served(), Authority("other").certificate)
-        village.tls.look()
+        asyncio.run(village.tls.look())  # in a thread of its own
 
     async with village.house() as house:
         with pytest.raises(ssl.SSLError):
@@ -243,7 +243,7 @@ async def test_a_renewed_certificate_is_shown_from_then_on_and_ends_no_connectio
             assert before.status == 200
         assert await served_name(house, context) == "broker.test"
         village.mount.put(village.served("renewed.test"), village.authority.certificate)
-        village.tls.look()
+        await village.tls.look()
         async with http.get(url) as after:
             assert after.status == 200
         assert await served_name(house, context) == "renewed.test"
@@ -256,7 +256,7 @@ async def test_an_authority_that_is_taken_away_lets_nobody_in_any_more(village):
         other.shown(theirs, village.folder, other.issue(f"URI:{BACKEND}"))
         await is_refused(house, theirs)
         village.mount.put(village.served(), other.certificate)
-        village.tls.look()
+        await village.tls.look()
         await is_refused(house, ours)
         assert await call(house, theirs) == (200, None)
 
@@ -282,8 +282,8 @@ def spoil(village, how):
 async def test_what_cannot_be_used_changes_nothing_and_is_told_of_once(village, how):
     async with village.house() as house:
         spoil(village, how)
-        village.tls.look()
-        village.tls.look()
+        await village.tls.look()
+        await village.tls.look()
         assert await call(house, village.caller(f"URI:{BACKEND}")) == (200, None)
     part, reason = SPOILT[how]
     assert village.heard("certificate.kept") == [{"part": part, "reason": reason, "key": None}]
@@ -302,7 +302,7 @@ async def test_renewals_under_load_fail_nobody(village):
         calling = [asyncio.create_task(keep_calling(context)) for context in contexts]
         for number in range(renewals):
             village.mount.put(village.served(f"n{number}.test"), village.authority.certificate)
-            village.tls.look()
+            await village.tls.look()
             target = len(asked) + callers  # each renewal is met by connections of its own
             await eventually(lambda target=target: len(asked) >= target, 10, 0)
         going = False
