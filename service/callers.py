@@ -26,7 +26,6 @@ LONGEST_S = 3.0
 LOOK_EVERY_S = 2.0
 
 KEYS_SETTING = "TOKEN_BROKER_SERVICE_ACCOUNT_JWKS"
-TLS_SETTING = "TOKEN_BROKER_INTERNAL_TLS_{part}_FILE"
 DEPENDENCY = "service_account_keys"
 
 
@@ -55,13 +54,13 @@ def require_usable(settings: Settings) -> None:
         except ValueError as wrong:
             raise ConfigurationError([Problem(KEYS_SETTING, str(wrong))]) from None
     if (files := _tls_files(settings)) is not None:
-        from service.adapters.listener_tls import TlsUnusableError, load
+        from service.adapters.listener_tls import SETTING, TlsUnusableError, load
 
         try:
             load(files)
         except TlsUnusableError as wrong:
-            setting = TLS_SETTING.format(part=wrong.part.upper())
-            raise ConfigurationError([Problem(setting, f"names a file that {wrong}")]) from None
+            name = SETTING.format(wrong.part.upper())
+            raise ConfigurationError([Problem(name, f"names a file that {wrong}")]) from None
 
 
 @asynccontextmanager

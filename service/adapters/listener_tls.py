@@ -17,6 +17,8 @@ from cryptography import x509
 if TYPE_CHECKING:
     from service.broker.ports import Observer
 
+SETTING = "TOKEN_BROKER_INTERNAL_TLS_{}_FILE"
+"""Which setting names the file of a part."""
 Part = Literal["certificate", "key", "ca"]
 LARGEST_FILE = 1024 * 1024
 
@@ -59,7 +61,7 @@ class ListenerTls:
         try:
             self._load()
         except TlsUnusableError as wrong:
-            self._observer.note("certificate.kept", part=wrong.part, reason=str(wrong))
+            self._observer.note("secret.kept", name=SETTING.format(wrong.part.upper()), reason=str(wrong))
 
     def _load(self) -> None:
         current, ends_at = load(self._files)

@@ -286,7 +286,8 @@ async def test_what_cannot_be_used_changes_nothing_and_is_told_of_once(village, 
         await village.tls.look()
         assert await call(house, village.caller(f"URI:{BACKEND}")) == (200, None)
     part, reason = SPOILT[how]
-    assert village.heard("certificate.kept") == [{"part": part, "reason": reason, "key": None}]
+    name = f"TOKEN_BROKER_INTERNAL_TLS_{part.upper()}_FILE"
+    assert village.heard("secret.kept") == [{"name": name, "reason": reason, "key": None}]
 
 
 async def test_renewals_under_load_fail_nobody(village):
