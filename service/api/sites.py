@@ -60,8 +60,13 @@ class Taker:
         task.add_done_callback(self._shaking.discard)
 
     async def settle(self) -> None:
-        """Wait for the handshakes that are under way."""
-        await asyncio.gather(*self._shaking)
+        """Let the handshakes that are under way end; who has not even said hello has asked for nothing."""
+        if not self._shaking:
+            return
+        _, late = await asyncio.wait(self._shaking, timeout=FAREWELL_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _take(self, connection: socket.socket) -> None:
         try:

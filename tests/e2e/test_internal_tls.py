@@ -80,6 +80,11 @@ async def town(tmp_path, database_url, redis_url):
     built = Town(tmp_path)
     async with several(PROCESSES, database_url, redis_url, **built.settings) as built.service:
         yield built
+        # Those who have said nothing, or half of it, hold up no end.
+        silent = [await asyncio.open_connection("127.0.0.1", built.port) for _ in range(8)]
+        silent[0][1].write(NOISE[2])
+    for _, writer in silent:
+        writer.close()
     quiet = [built.service.program.of(event) for event in ("library.message", "request.failed")]
     assert (built.service.program.stray, quiet) == ([], [[], []])
 

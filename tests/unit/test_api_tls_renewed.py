@@ -143,6 +143,7 @@ async def test_who_was_left_waiting_by_another_process_is_served_also_behind_one
         _, silent = await asyncio.open_connection("127.0.0.1", left.port("internal"))
         rescue = Rescue(Taker(server, village.tls.context), [other])
         assert await call(left, village.caller(f"URI:{BACKEND}")) == (200, None)
+        async with asyncio.timeout(4):
+            await rescue.end()
         silent.close()
-        await rescue.end()
         other.close()
