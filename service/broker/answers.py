@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import NoReturn
 
 from service.broker.confirmations import Confirmations
 from service.broker.errors import (
@@ -26,9 +25,10 @@ from service.broker.errors import (
 )
 from service.broker.flights import Flights
 from service.broker.grants import Grants
+from service.broker.identity import NO_MARKS, Identities, Seen
 from service.broker.limits import Limits
-from service.broker.model import CurrentToken, GrantState, LineageEntry, Marks, Trigger, UserKey
-from service.broker.policy import Asked, Decision, Presented, Terms, on_read, refusal_of, require_live
+from service.broker.model import CurrentToken, Trigger, UserKey
+from service.broker.policy import Asked, Decision, Presented, Terms, on_read, require_live
 from service.broker.ports import CacheHit, Ports
 from service.broker.recovery import Asker
 from service.broker.refresh import Refresh, Why
@@ -37,28 +37,9 @@ from service.broker.uses import Uses
 _MOST_ROUNDS = 4
 _VOUCH_AGAIN = timedelta(minutes=1)
 _VOUCH_WITHIN_S = 0.25
-_NO_MARKS = Marks()
 
 Admit = Callable[[UserKey], Awaitable[None]]
 """Raises when this user's token may not be given to who asks for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What is known of the user for this call, and where it came from."""
-
-    current: CurrentToken
-    marks: Marks
-    source: str
-    entry: LineageEntry | None = None
-    bound: bool = False
-    """Whether the token presented is all that identifies the user, so that it must still do so at the end."""
-
-    def presented(self) -> Presented:
-        if self.entry is None:
-            return Presented.NOTHING
-        same = self.entry.generation == self.current.generation
-        return Presented.CURRENT if same else Presented.SUPERSEDED
 
 
 class Answers:
@@ -70,6 +51,7 @@ class Answers:
         self._ports = ports
         self._grants = grants
         self._terms = terms
+        self._identities = Identities(ports, terms)
         self._refresh = refresh
         self._confirmations = confirmations
         self.uses = Uses(ports.grants, ports.clock)
@@ -84,11 +66,11 @@ class Answers:
         of a user who is DEAD, PAUSED or gone: all alike), TooManyRequests, UpstreamUnavailable,
         StorageUnavailable, RefreshInProgress, and what `admit` raises: asked about identified users only.
         """
-        seen = await self._identify(access_token)
+        seen = await self._identities.identify(access_token)
         if admit is not None:
             await admit(seen.current.key)
             # It takes its time: a revoke, a newer pair, or another owner, that came meanwhile counts.
-            asked, seen = seen, await self._identify(access_token)
+            asked, seen = seen, await self._identities.identify(access_token)
             if seen.current.key != asked.current.key:
                 raise TokenUnknown
         try:
@@ -116,7 +98,7 @@ class Answers:
 
     async def complain(self, key: UserKey, refused: str, *, actor: str) -> CurrentToken:  # noqa: ARG002 - the door names its caller for the audit
         """Return a token that works, for one of this user's that upstream refused."""
-        seen = await self._find(refused)
+        seen = await self._identities.find(refused)
         if seen is None or seen.entry is None or seen.entry.key != key:
             await self._current(key)
             raise Invalid(fields={"refused": "is not an access token of this user"})
@@ -134,72 +116,29 @@ class Answers:
             why = Why(Trigger.REQUEST, Asker(waits=True))
             refreshed = await self._refresh.refresh_user(key, seen.current.generation, why)
             grant = require_live(refreshed.grant)
-        replaced = _Seen(grant.current(), grant.marks, "rotation")
+        replaced = Seen(grant.current(), grant.marks, "rotation")
         current = await self._resolve(replaced, Asked(Presented.NOTHING), charged=True)
         self.uses.note(current, by_browser=False)
         return current
 
-    async def _identify(self, access_token: str) -> _Seen:
-        """Return whose token this is; TokenUnknown unless it counts."""
-        seen = await self._find(access_token)
-        if seen is None:
-            raise TokenUnknown
-        self._admit(seen)
-        return seen
-
-    async def _find(self, access_token: str) -> _Seen | None:
-        fingerprints = self._ports.fingerprints.of(access_token)
-        hit = await self._ports.cache.find(fingerprints)
-        if hit is not None and hit.presented.generation <= hit.current.generation:
-            return _Seen(hit.current, _NO_MARKS, hit.source, hit.presented)
-        found = await self._ports.grants.find(fingerprints)
-        if found is None:
-            return None
-        entry, grant = found
-        if grant.state is not GrantState.LIVE:
-            return None
-        if grant.marks == _NO_MARKS:
-            await self._ports.cache.put(grant.current(), [(fingerprints[0], entry)])
-        return _Seen(grant.current(), grant.marks, "postgres", entry)
-
-    async def _current(self, key: UserKey) -> _Seen:
+    async def _current(self, key: UserKey) -> Seen:
         hit: CacheHit | None = await self._ports.cache.current(key)
         if hit is not None:
-            return _Seen(hit.current, _NO_MARKS, hit.source)
+            return Seen(hit.current, NO_MARKS, hit.source)
         grant = require_live(await self._ports.grants.load(key))
-        if grant.marks == _NO_MARKS:
+        if grant.marks == NO_MARKS:
             await self._ports.cache.put(grant.current())
-        return _Seen(grant.current(), grant.marks, "postgres")
+        return Seen(grant.current(), grant.marks, "postgres")
 
-    def _admit(self, seen: _Seen) -> None:
-        """Raise TokenUnknown unless the token presented identifies its user."""
-        if seen.entry is None:
-            raise TokenUnknown
-        reason = refusal_of(seen.entry, seen.current, self._ports.clock(), self._terms, bound=True)
-        if reason is not None:
-            self._refuse(seen.entry, reason)
-
-    def _admit_still(self, seen: _Seen) -> None:
-        """Ask once more after a wait, for a revoke that came meanwhile; nothing else ends what was begun."""
-        revoked = seen.entry is not None and seen.entry.generation <= seen.current.not_before_generation
-        if seen.bound and seen.entry is not None and revoked:
-            self._refuse(seen.entry, "revoked")
-
-    def _refuse(self, entry: LineageEntry, reason: str) -> NoReturn:
-        self._ports.observer.note("refresh.refused", entry.key, reason=reason)
-        if reason == "revoked":
-            self._ports.observer.note("token.reuse", entry.key, kind="revoked")
-        raise TokenUnknown
-
-    async def _recheck(self, seen: _Seen) -> None:
+    async def _recheck(self, seen: Seen) -> None:
         """After a wait for upstream: a pause or a revoke that came meanwhile counts, if it can be known."""
         try:
             grant = require_live(await self._ports.grants.load(seen.current.key))
         except StorageUnavailable:
             return
-        self._admit_still(replace(seen, current=grant.current()))
+        self._identities.admit_still(replace(seen, current=grant.current()))
 
-    async def _resolve(self, seen: _Seen, asked: Asked, *, charged: bool = False) -> CurrentToken:
+    async def _resolve(self, seen: Seen, asked: Asked, *, charged: bool = False) -> CurrentToken:
         """Decide and act until there is a token to hand out; each round knows more than the last."""
         for _ in range(_MOST_ROUNDS):
             key, current = seen.current.key, seen.current
@@ -221,13 +160,13 @@ class Answers:
                 seen, asked = await self._rotate(seen, asked)
         raise RefreshInProgress(retry_after_s=1.0)
 
-    async def _confirm(self, seen: _Seen, asked: Asked) -> tuple[_Seen, Asked]:
+    async def _confirm(self, seen: Seen, asked: Asked) -> tuple[Seen, Asked]:
         if await self._confirmations.confirm(seen.current, seen.marks):
             await self._recheck(seen)
             return seen, replace(asked, confirmed_now=True)
         return replace(seen, marks=replace(seen.marks, refused=True)), asked
 
-    async def _rotate(self, seen: _Seen, asked: Asked) -> tuple[_Seen, Asked]:
+    async def _rotate(self, seen: Seen, asked: Asked) -> tuple[Seen, Asked]:
         key = seen.current.key
         complained = asked.presented is Presented.CURRENT
         why = Why(Trigger.REQUEST, Asker(waits=True, complained=complained))
@@ -242,7 +181,7 @@ class Answers:
         presented = Presented.SUPERSEDED if moved and complained else asked.presented
         source = "rotation" if moved else "postgres"
         after = replace(seen, current=grant.current(), marks=grant.marks, source=source)
-        self._admit_still(after)
+        self._identities.admit_still(after)
         return after, replace(asked, presented=presented, confirmed_now=refreshed.confirmed)
 
     def _kick(self, current: CurrentToken) -> None:
