@@ -151,7 +151,7 @@ async def _ports(
     redis: RedisLink,
 ) -> Ports:
     vault = Vault.on(settings.encryption_keys)
-    cache = RedisCache(redis, vault, observer, clock)
+    cache = RedisCache(redis, vault, observer, clock, only_current=not settings.superseded_window)
     stack.push_async_callback(cache.aclose)
     report = partial(vault.report, observer)
     stack.push_async_callback(report)

@@ -27,7 +27,10 @@ _PAY_AGAIN_S = 1.0
 
 
 class RedisCache:
-    """Keeps current tokens in Redis and, for at most `near_life_s` seconds, in this process."""
+    """Keeps current tokens in Redis and, for at most `near_life_s` seconds, in this process.
+
+    With `only_current` older tokens of a user are forgotten when a new generation comes: they do not count.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class RedisCache:
         *,
         near_life_s: float = 1.0,
         most_near: int = 50_000,
+        only_current: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.near_life_s = near_life_s
@@ -46,6 +50,7 @@ class RedisCache:
         self._observer = observer
         self._clock = clock
         self._monotonic = monotonic
+        self._only_current = only_current
         self._near = NearCache(most_near)
         self._refusals = Refusals(most_near)
         self._confirmed: Bounded[UserKey, tuple[int, float]] = Bounded(most_near)
@@ -91,7 +96,10 @@ class RedisCache:
         if not admitted or current.expires_at <= now:
             return
         try:
-            kept = await self._ask(put_call(self._values, current, presented, now, reopen=reopen))
+            call = put_call(
+                self._values, current, presented, now, reopen=reopen, only_current=self._only_current
+            )
+            kept = await self._ask(call)
             near_s = self.near_life_s
         except RedisUnavailable:
             # Others may block it without our hearing of it: half a life covers what was read before that.

@@ -46,9 +46,10 @@ for place, name in ipairs(KEYS) do
   if string.sub(name, 1, 5) == 'tb:t:' then
     token = read(name)
     local round, user = string.match(token or '', '^(%w+):(%w+):')
-    if user then held = read('tb:u:' .. user) elseif token then held = '?' end
-    local stands = held and string.match(held, '^%d+:(%w+):')
-    if stands and stands ~= round then held = false end
+    held = read('tb:u:' .. (user or 'nobody'))
+    if token and not user then held = '?' end
+    local stands = string.match(held or '', '^%d+:(%w+):')
+    if not held or (stands and stands ~= round) then token, held = false, false end
   else
     held = read(name)
   end
@@ -58,30 +59,34 @@ return found
 """,
     writes=False,
 )
-# KEYS: names of users or tokens. Returns {token or nil, user's value or nil} for each.
+# KEYS: names of users or tokens. Returns {token or nil, user's value or nil} for each. A token that is not
+# there, and one whose round has ended, cost the same and are answered alike.
 
 _PUT = Script(
     _READ
     + """
 local user, block = KEYS[1], KEYS[2]
-local generation, sealed, ms, reopen, fresh = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local generation, sealed, ms, reopen = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4]
+local only_current, fresh = ARGV[5], ARGV[6]
 local blocked = tonumber(string.match(read(block) or '', '^(%d+)!$') or '-1')
 if generation < blocked or (generation == blocked and reopen ~= '1') then return 0 end
 local stands, round = string.match(read(user) or '', '^(%d+):(%w+):')
 if stands and tonumber(stands) > generation then return 0 end
+if only_current == '1' and tonumber(stands) ~= generation then round = nil end
 round = round or fresh
 if generation == blocked then
   redis.call('SET', block, string.format('%.0f!', generation - 1), 'KEEPTTL')
 end
 redis.call('SET', user, ARGV[1] .. ':' .. round .. ':' .. sealed, 'PX', ms)
 for place = 3, #KEYS do
-  redis.call('SET', KEYS[place], round .. ':' .. ARGV[2 * place], 'PX', ARGV[2 * place + 1])
+  redis.call('SET', KEYS[place], round .. ':' .. ARGV[2 * place + 1], 'PX', ARGV[2 * place + 2])
 end
 return 1
 """
 )
-# KEYS: user, block, tokens. ARGV: generation, sealed, ms, reopen, a fresh round, (value, ms) for each token.
-# Returns 1, or 0 where it was refused.
+# KEYS: user, block, tokens. ARGV: generation, sealed, ms, reopen, only current, a fresh round, then value and
+# ms of each token. Returns 1, or 0 where it was refused. Where only current tokens count, a new generation is
+# a new round.
 
 _BLOCK = Script(
     _READ
@@ -104,13 +109,19 @@ def find_call(looks: Sequence[Look]) -> Call:
 
 
 def put_call(
-    values: Values, current: CurrentToken, presented: Presented, now: datetime, *, reopen: bool
+    values: Values,
+    current: CurrentToken,
+    presented: Presented,
+    now: datetime,
+    *,
+    reopen: bool,
+    only_current: bool,
 ) -> Call:
     """Return the call that caches an answer; its reply is 1, or 0 where it was refused."""
     key = current.key
     names = [name_of_user(key), name_of_block(key)]
     words: list[Word] = [current.generation, values.write_user(current), _ms(current.expires_at - now)]
-    words += [int(reopen), secrets.token_hex(4)]
+    words += [int(reopen), int(only_current), secrets.token_hex(4)]
     user = hashed(key).encode()
     for fingerprint, entry in presented:
         if entry.counts_until > now:

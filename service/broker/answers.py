@@ -98,7 +98,7 @@ class Answers:
 
     async def complain(self, key: UserKey, refused: str, *, actor: str) -> CurrentToken:  # noqa: ARG002 - the door names its caller for the audit
         """Return a token that works, for one of this user's that upstream refused."""
-        seen = await self._identities.find(refused)
+        seen = await self._identities.whose(refused)
         if seen is None or seen.entry is None or seen.entry.key != key:
             await self._current(key)
             raise Invalid(fields={"refused": "is not an access token of this user"})

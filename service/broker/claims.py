@@ -31,7 +31,7 @@ from service.broker.model import (
     Unknown,
 )
 from service.broker.persistence import persistently
-from service.broker.policy import Terms, counts_until, due_at
+from service.broker.policy import Terms, cached_until, counts_until, due_at
 from service.broker.ports import Ports, Settlement
 from service.broker.recovery import (
     Asker,
@@ -214,5 +214,6 @@ class Claims:
         )
         if settled.marks == Marks() and settled.state is GrantState.LIVE:
             fingerprint = self._ports.fingerprints.of(current.access_token)[0]
+            entry = replace(entry, counts_until=cached_until(entry, current.binding, self._terms))
             await self._ports.cache.put(current, [(fingerprint, entry)])
         await self._ports.wakeups.notify(settled.key, settled.generation)

@@ -5,13 +5,13 @@ By fingerprint alone: nothing of a token is read. Where it is not known here it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from service.broker.errors import TokenUnknown
-from service.broker.model import CurrentToken, GrantState, LineageEntry, Marks
-from service.broker.policy import Presented, Terms, refusal_of
-from service.broker.ports import Ports
+from service.broker.model import CurrentToken, Fingerprint, GrantState, LineageEntry, Marks, Standing
+from service.broker.policy import Presented, Terms, cached_until, refusal_of
+from service.broker.ports import CacheHit, Ports
 
 NO_MARKS = Marks()
 
@@ -43,45 +43,70 @@ class Identities:
         self._terms = terms
 
     async def identify(self, access_token: str) -> Seen:
-        """Return whose token this is; TokenUnknown unless it counts."""
-        seen = await self.find(access_token)
-        if seen is None:
-            raise TokenUnknown
-        self._admit(seen)
-        return seen
+        """Return whose token this is; TokenUnknown unless it counts.
 
-    async def find(self, access_token: str) -> Seen | None:
-        """Return whose token this is or once was, whether it counts or not; None for nobody's."""
+        Every refusal has asked the same, in the same order, and opened nothing: a token that once was good
+        is not to be told from one that never was by the time it takes.
+        """
         fingerprints = self._ports.fingerprints.of(access_token)
         hit = await self._ports.cache.find(fingerprints)
-        if hit is not None and hit.presented.generation <= hit.current.generation:
+        if hit is not None and _in_order(hit) and self._why_not(hit.presented, hit.current) is None:
+            return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
+        entry, standing = await self._ports.grants.find(fingerprints) or (None, None)
+        if entry is None or standing is None:
+            self._refuse(None, "unknown")
+        if standing.state is not GrantState.LIVE:
+            self._refuse(entry, standing.state.lower())
+        if (reason := self._why_not(entry, standing)) is not None:
+            self._refuse(entry, reason)
+        seen = await self._load(entry, fingerprints[0])
+        if seen is None:
+            self._refuse(entry, "gone")
+        # What was loaded is younger than what was found.
+        if (reason := self._why_not(entry, seen.current)) is not None:
+            self._refuse(entry, reason)
+        return seen
+
+    async def whose(self, access_token: str) -> Seen | None:
+        """Return whose token this is or once was, whether it counts or not; None for no LIVE grant's."""
+        fingerprints = self._ports.fingerprints.of(access_token)
+        hit = await self._ports.cache.find(fingerprints)
+        if hit is not None and _in_order(hit):
             return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
         found = await self._ports.grants.find(fingerprints)
-        if found is None:
-            return None
-        entry, grant = found
-        if grant.state is not GrantState.LIVE:
-            return None
-        if grant.marks == NO_MARKS:
-            await self._ports.cache.put(grant.current(), [(fingerprints[0], entry)])
-        return Seen(grant.current(), grant.marks, "postgres", entry)
+        return None if found is None else await self._load(found[0], fingerprints[0])
 
     def admit_still(self, seen: Seen) -> None:
         """Ask once more after a wait, for a revoke that came meanwhile; nothing else ends what was begun."""
         revoked = seen.entry is not None and seen.entry.generation <= seen.current.not_before_generation
-        if seen.bound and seen.entry is not None and revoked:
+        if seen.bound and revoked:
             self._refuse(seen.entry, "revoked")
 
-    def _admit(self, seen: Seen) -> None:
-        """Raise TokenUnknown unless the token presented identifies its user."""
-        if seen.entry is None:
-            raise TokenUnknown
-        reason = refusal_of(seen.entry, seen.current, self._ports.clock(), self._terms, bound=True)
-        if reason is not None:
-            self._refuse(seen.entry, reason)
+    async def _load(self, entry: LineageEntry, fingerprint: Fingerprint) -> Seen | None:
+        """Return the grant this entry is of, if it is LIVE; a cache remembers the token while it counts."""
+        grant = await self._ports.grants.load(entry.key)
+        if grant is None or grant.state is not GrantState.LIVE:
+            return None
+        current = grant.current()
+        if grant.marks == NO_MARKS:
+            until = cached_until(entry, current.binding, self._terms)
+            counts = self._why_not(entry, current) is None
+            known = [(fingerprint, replace(entry, counts_until=until))] if counts else []
+            await self._ports.cache.put(current, known)
+        return Seen(current, grant.marks, "postgres", entry)
 
-    def _refuse(self, entry: LineageEntry, reason: str) -> NoReturn:
-        self._ports.observer.note("refresh.refused", entry.key, reason=reason)
-        if reason == "revoked":
+    def _why_not(self, entry: LineageEntry, current: CurrentToken | Standing) -> str | None:
+        """Return why a token of this entry does not identify its user, or None when it does."""
+        return refusal_of(entry, current, self._ports.clock(), self._terms, bound=True)
+
+    def _refuse(self, entry: LineageEntry | None, reason: str) -> NoReturn:
+        key = None if entry is None else entry.key
+        self._ports.observer.note("refresh.refused", key, reason=reason)
+        if entry is not None and reason == "revoked":
             self._ports.observer.note("token.reuse", entry.key, kind="revoked")
         raise TokenUnknown
+
+
+def _in_order(hit: CacheHit) -> bool:
+    """Whether the token presented is no newer than what is held to be current: else the cache is behind."""
+    return hit.presented.generation <= hit.current.generation

@@ -17,6 +17,7 @@ from service.broker.model import (
     GrantState,
     LineageEntry,
     Marks,
+    Standing,
     TokenPair,
     Trigger,
 )
@@ -140,7 +141,7 @@ def min_life(lifetime: timedelta, terms: Terms) -> timedelta:
 
 
 def refusal_of(
-    entry: LineageEntry, current: CurrentToken, now: datetime, terms: Terms, *, bound: bool
+    entry: LineageEntry, current: CurrentToken | Standing, now: datetime, terms: Terms, *, bound: bool
 ) -> str | None:
     """Return why a presented token no longer identifies its user, or None when it does.
 
@@ -155,6 +156,15 @@ def refusal_of(
     if bound and now >= bound_until(current.binding, terms):
         return "binding"
     return None
+
+
+def cached_until(entry: LineageEntry, binding: Binding, terms: Terms) -> datetime:
+    """Return until when a cache may say whose token this is: no longer than it counts at any door.
+
+    What is refused is then no answer from a cache, however long it has been refused, but one from the
+    database like that to any unknown token.
+    """
+    return min(entry.counts_until, bound_until(binding, terms))
 
 
 def bound_until(binding: Binding, terms: Terms) -> datetime:

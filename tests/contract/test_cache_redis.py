@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
+from service.adapters.cache_scripts import find_call
 from service.adapters.cache_values import name_of_token, name_of_user
 from service.adapters.vault import Vault
 from service.broker.model import UserKey
-from tests.support.cached import ANNA, BERT, a_token, presented
+from tests.support.cached import ANNA, BERT, a_fingerprint, a_token, presented
 
 
 @pytest.fixture
@@ -83,6 +84,32 @@ async def test_look_ups_in_any_number_never_need_more_than_two_connections(redis
     await asyncio.gather(*(patient.current(UserKey("first-client", str(n))) for n in range(2000)))
     ours = [peer for peer in await client.client_list() if peer["cmd"].startswith("eval")]
     assert 1 <= len(ours) <= 2
+
+
+async def test_a_token_whose_time_with_its_user_is_over_is_answered_as_one_that_never_was(
+    cache, redis_world, clock, token_of_anna
+):
+    old, never = presented(clock)[0], a_fingerprint("of nobody")
+    await cache.put(a_token(clock), [presented(clock)])
+    await cache.block(ANNA, 1)
+    await cache.put(a_token(clock, generation=2))
+    [reply] = await redis_world.link().cache.exchange(
+        [find_call([old, never])], asyncio.get_running_loop().time()
+    )
+    assert reply == [[None, None], [None, None]]
+
+
+@pytest.mark.parametrize(("only_current", "found"), [(True, False), (False, True)])
+async def test_where_only_current_tokens_count_older_ones_end_with_their_generation(
+    redis_world, cache, clock, only_current, found
+):
+    writing = redis_world.cache(only_current=only_current)
+    old, new = presented(clock, generation=1), presented(clock, generation=2)
+    await writing.put(a_token(clock, generation=1), [old])
+    await writing.put(a_token(clock, generation=2), [new])
+    await writing.put(a_token(clock, generation=2))
+    assert (await cache.find([old[0]]) is not None) is found
+    assert (await cache.find([new[0]])).current.generation == 2
 
 
 @pytest.mark.usefixtures("two_users")

@@ -131,9 +131,9 @@ async def test_a_settled_pair_leaves_a_line_and_an_event_behind(stores):
     claimed = await stores.claimed()
     settlement = a_settlement(claimed.claim, trigger=Trigger.KEEPALIVE)
     settled = await stores.claims.settle(settlement)
-    entry, grant = await stores.grants.find(fingerprint_of("next"))
+    entry, standing = await stores.grants.find(fingerprint_of("next"))
     assert (entry.generation, entry.counts_until) == (settled.generation, settlement.counts_until)
-    assert grant == settled
+    assert standing.generation == settled.generation
     [event] = await stores.grants.events(ANNA, 1)
     noted = (event.event, event.generation, event.trigger)
     assert noted == ("refresh.rotated", settled.generation, Trigger.KEEPALIVE)

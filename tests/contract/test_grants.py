@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.broker.errors import SealBroken
-from service.broker.model import Binding, GrantState, Marks, UserKey
+from service.broker.model import Binding, GrantState, Marks, Standing, UserKey
 from tests.support.builders import DAY, HOUR, NOON, SECOND, TICK, a_pair, a_settlement, a_use
 from tests.support.cached import ANNA, BERT
 from tests.support.stored import RING, WINDOW, fingerprint_of, open_stores
@@ -25,6 +25,11 @@ async def stores(database_url):
 async def rotated(stores, grant, name, **changes):
     claimed = await stores.claims.claim(grant.key, grant.generation, "this-process")
     return await stores.claims.settle(a_settlement(claimed.claim, name, **changes))
+
+
+def stands(grant):
+    """Where a grant stands, as it is told of who presents one of its tokens."""
+    return Standing(grant.key, grant.state, grant.generation, grant.not_before_generation, grant.binding)
 
 
 async def due(stores, key=ANNA):
@@ -56,8 +61,9 @@ async def test_every_token_a_grant_has_had_finds_it_with_its_own_generation(stor
     first = await stores.link(name="first")
     second = await rotated(stores, first, "second")
     for name, grant in (("first", first), ("second", second)):
-        entry, found = await stores.grants.find(fingerprint_of(name))
-        assert (entry.key, entry.generation, found) == (ANNA, grant.generation, second)
+        entry, standing = await stores.grants.find(fingerprint_of(name))
+        assert (entry.key, entry.generation) == (ANNA, grant.generation)
+        assert standing == stands(second)
 
 
 async def test_a_token_is_found_after_its_window_too(stores):
@@ -69,7 +75,7 @@ async def test_a_token_is_found_after_its_window_too(stores):
 async def test_one_known_fingerprint_among_several_is_enough(stores):
     linked = await stores.link()
     fingerprints = [*fingerprint_of("under a newer key"), *fingerprint_of("first")]
-    assert (await stores.grants.find(fingerprints))[1] == linked
+    assert (await stores.grants.find(fingerprints))[1] == stands(linked)
 
 
 async def test_a_token_that_came_twice_counts_for_its_newest_generation(stores):
@@ -77,6 +83,20 @@ async def test_a_token_that_came_twice_counts_for_its_newest_generation(stores):
     second = await rotated(stores, first, "same")
     entry, _ = await stores.grants.find(fingerprint_of("same"))
     assert entry.generation == second.generation
+
+
+@pytest.mark.parametrize("state", ["DEAD", "PAUSED"])
+async def test_a_token_is_found_whatever_became_of_its_grant(stores, state):
+    linked = await stores.link()
+    await stores.set(state=state, not_before_generation=linked.generation)
+    _, standing = await stores.grants.find(fingerprint_of("first"))
+    assert (standing.state, standing.not_before_generation) == (state, linked.generation)
+
+
+async def test_a_token_is_found_without_opening_what_is_sealed(stores):
+    linked = await stores.link()
+    await stores.set(access_sealed=b"spoilt", refresh_sealed=b"spoilt")
+    assert (await stores.grants.find(fingerprint_of("first")))[1] == stands(linked)
 
 
 async def test_a_refresh_token_finds_nobody(stores):
@@ -224,7 +244,7 @@ async def test_two_clients_with_the_same_user_ids_do_not_meet(stores):
     await stores.grants.note_uses([a_use(ours, by_browser=True)])
     assert await stores.grants.load(OTHER) == theirs
     assert [event.event for event in await stores.grants.events(OTHER, 9)] == ["grant.created"]
-    assert (await stores.grants.find(fingerprint_of("theirs")))[1] == theirs
+    assert (await stores.grants.find(fingerprint_of("theirs")))[1] == stands(theirs)
 
 
 async def test_a_grant_whose_seal_is_broken_says_so_and_is_not_overwritten(stores):

@@ -23,8 +23,8 @@ class Grants:
         if not entries:
             return None
         entry = max(entries, key=lambda one: one.generation)
-        grant = self.load(entry.key)
-        return None if grant is None else (entry, grant)
+        row = self._tables.grants.get(entry.key)
+        return None if row is None else (entry, self._tables.standing(row))
 
     def load(self, key):
         row = self._tables.grants.get(key)

@@ -19,6 +19,7 @@ from service.broker.model import (
     Intent,
     Marks,
     Profile,
+    Standing,
     TokenPair,
     User,
     UserKey,
@@ -182,6 +183,10 @@ class Tables:
             last_error=row.last_error,
             last_error_at=row.last_error_at,
         )
+
+    def standing(self, row):
+        binding = Binding(row.user.vouched_at, row.user.refreshed_at)
+        return Standing(row.user.key, row.state, row.generation, row.not_before_generation, binding)
 
     def user(self, row):
         held = self.grants.get(row.key)

@@ -36,9 +36,10 @@ class RedisWorld:
         self._open.append(link)
         return link
 
-    def cache(self, link=None, vault=None):
+    def cache(self, link=None, vault=None, **options):
         link = link or self.link()
-        cache = RedisCache(link, vault or VAULT, self.notes, self.clock, monotonic=self.clock.monotonic)
+        vault = vault or VAULT
+        cache = RedisCache(link, vault, self.notes, self.clock, monotonic=self.clock.monotonic, **options)
         self._open.insert(0, cache)
         return cache
 

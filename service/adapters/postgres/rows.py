@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from service.broker.model import (
     Intent,
     Marks,
     Profile,
+    Standing,
     TokenPair,
     User,
     UserKey,
@@ -40,6 +41,7 @@ USER_COLUMNS = """
 """
 
 Row = asyncpg.Record
+Fields = asyncpg.Record | Mapping[str, Any]
 
 
 class Seals(Protocol):
@@ -147,6 +149,17 @@ class Rows:
             refresh_at=row["refresh_at"],
             refresh_token_expires_at=row["refresh_token_expires_at"],
         )
+
+
+def standing(row: Fields) -> Standing:
+    """Return where a grant stands, from a row without its tokens."""
+    return Standing(
+        key=UserKey(row["client"], row["user_id"]),
+        state=GrantState(row["state"]),
+        generation=row["generation"],
+        not_before_generation=row["not_before_generation"],
+        binding=Binding(row["vouched_at"], row["refreshed_at"]),
+    )
 
 
 def profile_of(stored: str, email: str | None) -> Profile:

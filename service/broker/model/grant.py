@@ -135,6 +135,17 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a grant stands, without its tokens: what decides whether one of its lineage still counts."""
+
+    key: UserKey
+    state: GrantState
+    generation: int
+    not_before_generation: int
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
 class CurrentToken:
     """A user's current access token as the caches keep it: no refresh token, no mark.
 

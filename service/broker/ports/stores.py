@@ -18,6 +18,7 @@ from service.broker.model import (
     LineageEntry,
     Marks,
     Profile,
+    Standing,
     TokenPair,
     Trigger,
     User,
@@ -116,8 +117,11 @@ class GrantStore(Protocol):
     async def now(self) -> datetime:
         """Return the database's clock."""
 
-    async def find(self, fingerprints: Sequence[Fingerprint]) -> tuple[LineageEntry, Grant] | None:
-        """Return the grant whose lineage holds one of these fingerprints, expired entries included."""
+    async def find(self, fingerprints: Sequence[Fingerprint]) -> tuple[LineageEntry, Standing] | None:
+        """Return the entry for one of these fingerprints, expired or not, and where its grant stands.
+
+        It takes as long to find nothing: the same is read, and as much is answered.
+        """
 
     async def load(self, key: UserKey) -> Grant | None:
         """Return the grant, or None when there is none."""

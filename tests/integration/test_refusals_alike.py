@@ -1,0 +1,159 @@
+"""Whatever the reason a token is refused for, the same was asked and nothing was opened: no time tells it.
+
+And what is answered from the cache has asked Redis once and the database never.
+"""
+
+from contextlib import contextmanager
+
+import pytest
+from redis.asyncio import Redis
+
+from service.broker.errors import TokenUnknown
+
+STEPS = [
+    "cache.find", "cache.current", "cache.put", "grants.find", "grants.load", "vault.open", "vault.seal"
+]  # fmt: skip
+REFUSED_AS_EVER = ["cache.find", "grants.find", "refresh.refused"]
+OLDEST = "generation = (SELECT min(generation) FROM lineage)"
+
+
+async def unknown(worlds):
+    world = await worlds()
+    await world.user()
+    return world, "a-token-that-was-never-issued"
+
+
+async def past_its_window(worlds):
+    world, old, _ = await superseded(worlds)
+    await world.sql(f"UPDATE lineage SET counts_until = now() WHERE {OLDEST}")
+    await world.drop_caches()
+    return world, old
+
+
+async def revoked(worlds):
+    world, old, anna = await superseded(worlds)
+    await world.browser(old)
+    await world.broker.users.revoke(anna.key, actor="test")
+    return world, old
+
+
+async def paused(worlds):
+    world, old, anna = await superseded(worlds)
+    await world.broker.users.pause(anna.key, actor="test")
+    return world, old
+
+
+async def dead(worlds):
+    world, old, anna = await superseded(worlds)
+    world.sandbox.delete_user(anna.upstream_id)
+    await world.later(hours=2)
+    await refused(world, old)
+    return world, old
+
+
+async def deleted(worlds):
+    world, old, anna = await superseded(worlds)
+    await world.broker.users.delete(anna.key, actor="test")
+    return world, old
+
+
+async def no_longer_vouched_for(worlds):
+    world = await worlds(SUPERSEDED_WINDOW="7d")
+    anna = await world.user()
+    old = await anna.token()
+    await anna.rotate()
+    await world.sql("UPDATE users SET vouched_at = now() - interval '30 days', refreshed_at = now()")
+    await world.drop_caches()
+    return world, old
+
+
+async def superseded_where_only_the_current_counts(worlds):
+    world = await worlds(SUPERSEDED_WINDOW="0")
+    anna = await world.user()
+    old = await anna.token()
+    await world.browser(old)
+    await anna.rotate()
+    return world, old
+
+
+REFUSED = [
+    unknown,
+    past_its_window,
+    revoked,
+    paused,
+    dead,
+    deleted,
+    no_longer_vouched_for,
+    superseded_where_only_the_current_counts,
+]
+
+
+async def superseded(worlds):
+    """A world, an older token of its one user, and the user."""
+    world = await worlds()
+    anna = await world.user()
+    old = await anna.token()
+    await anna.rotate()
+    return world, old, anna
+
+
+async def refused(world, token):
+    with pytest.raises(TokenUnknown):
+        await world.browser(token)
+
+
+@contextmanager
+def steps_of(world, monkeypatch):
+    """Everything that is asked, opened and told in the course of an answer, in its order."""
+    steps, before = [], len(world.notes.heard)
+
+    def noting(step, real):
+        def noted(*args, **named):
+            steps.append(step)
+            return real(*args, **named)
+
+        return noted
+
+    with monkeypatch.context() as patched:
+        for step in STEPS:
+            name, method = step.split(".")
+            port = world.ports.cache._values.vault if name == "vault" else getattr(world.ports, name)
+            patched.setattr(port, method, noting(step, getattr(port, method)))
+        yield steps
+    steps += [event for event, _, _ in world.notes.heard[before:] if event != "token.reuse"]
+
+
+@pytest.mark.parametrize("why", REFUSED, ids=lambda why: why.__name__)
+async def test_every_refusal_has_asked_the_same_and_opened_nothing(worlds, monkeypatch, why):
+    world, token = await why(worlds)
+    for _ in range(3):
+        with steps_of(world, monkeypatch) as steps:
+            await refused(world, token)
+        assert steps == REFUSED_AS_EVER
+
+
+@pytest.mark.parametrize("why", REFUSED, ids=lambda why: why.__name__)
+async def test_redis_does_as_much_for_every_refusal_and_answers_alike(worlds, why):
+    world, token = await why(worlds)
+    await refused(world, token)
+    scripts, reads = await commands(world)
+    await refused(world, token)
+    assert await commands(world) == (scripts + 1, reads + 2)
+
+
+async def test_a_superseded_token_costs_one_look_in_redis_and_then_none(pair_of_brokers, monkeypatch):
+    world = pair_of_brokers
+    anna = await world.user()
+    old, current = await anna.rotate(), await anna.rotate()
+    world.brokers.reverse()
+    for opened in (["vault.open"] * 2, []):
+        with steps_of(world, monkeypatch) as steps:
+            assert await world.browser(old) == current
+        assert steps == ["cache.find", *opened, "answer"]
+
+
+async def commands(world):
+    """How many scripts Redis has run, and how many values it has read in them."""
+    async with Redis.from_url(world.settings.redis_url.value) as redis:
+        stats = await redis.info("commandstats")
+    return stats["cmdstat_evalsha"]["calls"], stats["cmdstat_get"]["calls"]
