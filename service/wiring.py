@@ -91,8 +91,9 @@ class Broker:
         left_s, left = TimeLeft(timeout_s), 0
         for room in (self.refresh, self.confirmations, self.creation):
             left += await room.drain(left_s())
-        with suppress(BrokerError):
-            await self.answers.uses.flush()
+        for behind in (self.answers.uses, self.answers.reuses):
+            with suppress(BrokerError):
+                await behind.flush()
         if self.tracing is not None:
             await self.tracing.aclose(left_s())
         return left
@@ -254,6 +255,7 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
     for every_s, run in (
         (_LOOK_EVERY_S, look_after),
         (_FLUSH_EVERY_S, broker.answers.uses.flush),
+        (_FLUSH_EVERY_S, broker.answers.reuses.flush),
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),
     ):

@@ -5,6 +5,7 @@ A good token is never refused for its neighbours' failures: only the next unknow
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
 
@@ -23,13 +24,14 @@ class AddressFailures:
 
     def refusal(self, address: IPv4Address | IPv6Address | None) -> BrokerError:
         """Return what to answer to an unknown token from there: that it is unknown, or to slow down."""
-        wait_s = self._limits.take(_group(address), datetime.now(UTC))
+        wait_s = self._limits.take(one_caller(address), datetime.now(UTC))
         if wait_s > 0:
             return TooManyRequests("Too many unknown tokens from this address.", retry_after_s=wait_s)
         return TokenUnknown()
 
 
-def _group(address: IPv4Address | IPv6Address | None) -> object:
+def one_caller(address: IPv4Address | IPv6Address | None) -> Hashable:
+    """Return what stands for every address that a caller has at once."""
     if isinstance(address, IPv6Address):
         return int(address) >> _IPV6_HOST_BITS
     return address

@@ -15,10 +15,10 @@ from service.api.bearer import may_be_token, parse_bearer
 from service.api.cors import Origins, preflight, require_fetch
 from service.api.doors import Doors
 from service.api.errors import BearerMalformed
-from service.api.limits import AddressFailures
+from service.api.limits import AddressFailures, one_caller
 from service.api.observe import healthz
 from service.api.patience import Patience
-from service.api.peers import Peers
+from service.api.peers import Address, Peers
 from service.api.routes import Call, Handler, Operation, Route
 from service.api.session import Sessions
 from service.api.views import FreshToken, Health
@@ -85,10 +85,11 @@ class PublicDoor:
                 "A refresh has no body: the token is presented in the Authorization header."
             )
         token = parse_bearer(call.request.headers, call.query)
+        address = self._peers.address_of(call.request)
         try:
-            current = await self._current(token, call)
+            current = await self._current(token, call, address)
         except _UNIDENTIFIED as error:
-            raise self._failures.refusal(self._peers.address_of(call.request)) from error
+            raise self._failures.refusal(address) from error
         call.key = current.key
         self.origins.admit_to(current.key.client, call)
         ends_at = round(current.expires_at.timestamp() * 1000)
@@ -96,12 +97,13 @@ class PublicDoor:
             200, orjson.dumps({"accessToken": current.access_token, "accessTokenExpiresAt": ends_at})
         )
 
-    async def _current(self, token: str, call: Call) -> CurrentToken:
+    async def _current(self, token: str, call: Call, address: Address | None) -> CurrentToken:
         """Ask the broker; a caller whose patience ends leaves, the refresh goes on."""
         if not may_be_token(token):
             raise TokenUnknown
         admit = partial(self._admit, call) if self._sessions.required else None
-        return await self._patience.wait(self._answers.for_browser(token, admit))
+        asked = self._answers.for_browser(token, admit, address=one_caller(address))
+        return await self._patience.wait(asked)
 
     async def _admit(self, call: Call, key: UserKey) -> None:
         """Have the app say whether it is this user who asks, from a page that may ask for this client."""

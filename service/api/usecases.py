@@ -5,6 +5,7 @@ Imports the broker's words only; how a use case does its work is none of a door'
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Protocol
 
 from service.broker.answers import Admit
@@ -15,10 +16,13 @@ from service.broker.ports import UserQuery
 class Answers(Protocol):
     """Hands out access tokens that work."""
 
-    async def for_browser(self, access_token: str, admit: Admit | None = None) -> CurrentToken:
+    async def for_browser(
+        self, access_token: str, admit: Admit | None = None, *, address: Hashable | None = None
+    ) -> CurrentToken:
         """Return the current token of whoever holds this one; TokenUnknown when it identifies nobody.
 
         `admit` is asked about who was identified, and raises when that user's token may not be given.
+        `address` is where the caller is, as it is counted.
         """
 
     async def for_service(self, key: UserKey, *, min_ttl_s: float | None, vouch: bool) -> CurrentToken:

@@ -6,7 +6,7 @@ Both doors for tokens come here: browsers with a token of theirs, services with 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -32,6 +32,7 @@ from service.broker.policy import Asked, Decision, Presented, Terms, on_read, re
 from service.broker.ports import CacheHit, Ports
 from service.broker.recovery import Asker
 from service.broker.refresh import Refresh, Why
+from service.broker.reuse import Reuses
 from service.broker.uses import Uses
 
 _MOST_ROUNDS = 4
@@ -51,7 +52,8 @@ class Answers:
         self._ports = ports
         self._grants = grants
         self._terms = terms
-        self._identities = Identities(ports, terms)
+        self.reuses = Reuses(ports.grants, ports.observer, ports.clock)
+        self._identities = Identities(ports, terms, self.reuses)
         self._refresh = refresh
         self._confirmations = confirmations
         self.uses = Uses(ports.grants, ports.clock)
@@ -59,8 +61,10 @@ class Answers:
         self._kicked = Limits(1 / 5, burst=1)
         self._vouches: Flights[None] = Flights()
 
-    async def for_browser(self, access_token: str, admit: Admit | None = None) -> CurrentToken:
-        """Return a token that works, for one that was refused.
+    async def for_browser(
+        self, access_token: str, admit: Admit | None = None, *, address: Hashable | None = None
+    ) -> CurrentToken:
+        """Return a token that works, for one that was refused; `address` is where the caller is.
 
         Raises TokenUnknown for every token that does not identify a user (unknown, too old, revoked,
         of a user who is DEAD, PAUSED or gone: all alike), TooManyRequests, UpstreamUnavailable,
@@ -73,6 +77,8 @@ class Answers:
             asked, seen = seen, await self._identities.identify(access_token)
             if seen.current.key != asked.current.key:
                 raise TokenUnknown
+        if seen.entry is not None:
+            self.reuses.look_at(seen.entry, seen.current.generation, address)
         try:
             current = await self._resolve(replace(seen, bound=True), Asked(seen.presented()))
         except (GrantDead, GrantPaused, UserUnknown) as error:

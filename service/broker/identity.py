@@ -12,6 +12,7 @@ from service.broker.errors import TokenUnknown
 from service.broker.model import CurrentToken, Fingerprint, GrantState, LineageEntry, Marks, Standing
 from service.broker.policy import Presented, Terms, cached_until, refusal_of
 from service.broker.ports import CacheHit, Ports
+from service.broker.reuse import Reuses
 
 NO_MARKS = Marks()
 
@@ -38,9 +39,10 @@ class Seen:
 class Identities:
     """Knows presented tokens by the lineage they are of."""
 
-    def __init__(self, ports: Ports, terms: Terms) -> None:
+    def __init__(self, ports: Ports, terms: Terms, reuses: Reuses) -> None:
         self._ports = ports
         self._terms = terms
+        self._reuses = reuses
 
     async def identify(self, access_token: str) -> Seen:
         """Return whose token this is; TokenUnknown unless it counts.
@@ -103,7 +105,7 @@ class Identities:
         key = None if entry is None else entry.key
         self._ports.observer.note("refresh.refused", key, reason=reason)
         if entry is not None and reason == "revoked":
-            self._ports.observer.note("token.reuse", entry.key, kind="revoked")
+            self._reuses.note_revoked(entry)
         raise TokenUnknown
 
 

@@ -152,7 +152,7 @@ def _answer(state: _State, _: str, facts: Facts) -> None:
 
 
 def _reuse(state: _State, _: str, facts: Facts) -> None:
-    state.metrics.token_reuse.of(facts["kind"]).inc()
+    state.metrics.token_reuse.of(facts["kind"]).inc(facts.get("times", 1))
 
 
 def _unreadable(state: _State, client: str, _: Facts) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from service.broker.errors import SealBroken
-from service.broker.model import Binding, GrantState, Marks, Standing, UserKey
+from service.broker.model import Binding, GrantEvent, GrantState, Marks, Standing, UserKey
+from service.broker.ports import Reuse
 from tests.support.builders import DAY, HOUR, NOON, SECOND, TICK, a_pair, a_settlement, a_use
 from tests.support.cached import ANNA, BERT
 from tests.support.stored import RING, WINDOW, fingerprint_of, open_stores
@@ -97,6 +98,25 @@ async def test_a_token_is_found_without_opening_what_is_sealed(stores):
     linked = await stores.link()
     await stores.set(access_sealed=b"spoilt", refresh_sealed=b"spoilt")
     assert (await stores.grants.find(fingerprint_of("first")))[1] == stands(linked)
+
+
+async def test_how_far_behind_a_token_is_is_how_many_its_user_has_had_since(stores):
+    first = await stores.link(name="first")
+    second = await rotated(stores, first, "second")
+    third = await rotated(stores, second, "third")
+    await stores.link(BERT, "another's")
+    asked = [(ANNA, third.generation), (ANNA, first.generation), (NOBODY, 1), (ANNA, second.generation)]
+    assert await stores.grants.behind(asked) == [0, 2, 0, 1]
+    assert await stores.grants.behind([]) == []
+
+
+async def test_what_was_noticed_of_tokens_stands_in_their_users_histories(stores):
+    anna, bert = await stores.link(ANNA, "anna"), await stores.link(BERT, "bert")
+    noticed = [Reuse(one.key, one.generation, f"of {one.key.user_id}", NOON) for one in (anna, bert)]
+    await stores.grants.note_reuse(noticed)
+    for one in (anna, bert):
+        newest = (await stores.grants.events(one.key, 9))[0]
+        assert newest == GrantEvent(NOON, "token.reuse", one.generation, f"of {one.key.user_id}")
 
 
 async def test_a_refresh_token_finds_nobody(stores):

@@ -6,7 +6,7 @@ import pytest
 
 from service.broker.errors import StorageUnavailable
 from service.broker.model import ClaimKind, GrantState, Intent
-from service.broker.ports import Aftermath, ClaimStore, GrantStore, Upkeep, UserQuery, UserStore
+from service.broker.ports import Aftermath, ClaimStore, GrantStore, Reuse, Upkeep, UserQuery, UserStore
 from sql.migrate import migrate
 from tests.support.builders import DAY, NOON, a_claim, a_grant, a_new_grant, a_profile, a_settlement, a_use
 from tests.support.cached import ANNA
@@ -50,6 +50,8 @@ def every_call(stores):
         "distrust": lambda: grants.distrust(ANNA),
         "clear_distrust": lambda: grants.clear_distrust(ANNA, 7, NOON),
         "note_uses": lambda: grants.note_uses([a_use(a_grant())]),
+        "behind": lambda: grants.behind([(ANNA, 7)]),
+        "note_reuse": lambda: grants.note_reuse([Reuse(ANNA, 7, "revoked", NOON)]),
         "vouch": lambda: grants.vouch(ANNA, NOON),
         "request_force": lambda: grants.request_force(ANNA, revoke=True, actor="x"),
         "set_state": lambda: grants.set_state(ANNA, GrantState.DEAD, "x", due_at=None, actor="x"),

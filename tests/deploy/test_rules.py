@@ -39,7 +39,11 @@ WELL = {
     f"token_broker_rate_budget_remaining{{{SERVICE},{C}}}": "0x{n}",
     f"token_broker_rate_budget_remaining{{{WORKER},{C}}}": "30x{n}",
     f'token_broker_token_reuse_total{{{SERVICE},kind="revoked"}}': "0x{n}",
-    f'token_broker_token_reuse_total{{{SERVICE},kind="session_mismatch"}}': "0x{n}",
+    **{
+        f'token_broker_token_reuse_total{{{SERVICE},kind="{kind}"}}': "0x{n}"
+        for kind in ("session_mismatch", "many_addresses", "far_behind")
+    },
+    f'token_broker_answers_total{{{SERVICE},source="redis"}}': "0+100x{n}",
     f'token_broker_recoveries_total{{{SERVICE},{C},kind="force"}}': "0x{n}",
     f'token_broker_refreshes_total{{{SERVICE},{C},trigger="request",outcome="rotated"}}': "0+10x{n}",
     f'token_broker_refreshes_total{{{WORKER},{C},trigger="ahead",outcome="rotated"}}': "0+30x{n}",
@@ -108,6 +112,8 @@ TROUBLES = [
     Trouble("TokenBrokerInternalError", {ERRED: "1x30 2x{n}"}, quiet=25, firing=32),
     Trouble("TokenBrokerSlow", {f'{PAGES},le="0.5"': "11880+80x{n}"}, quiet=9, firing=20),
     Trouble("TokenBrokerTokenReuse", {'kind="revoked"': "1x{n}"}, quiet=-1, firing=1),
+    Trouble("TokenBrokerManyAddresses", {'kind="many_addresses"': "1x{n}"}, quiet=-1, firing=1),
+    Trouble("TokenBrokerFarBehind", {'kind="far_behind"': "30+30x{n}"}, quiet=35, firing=45),
     Trouble("TokenBrokerSessionMismatch", {'kind="session_mismatch"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerCircuitOpen", {f"circuit_open{{{WORKER}": "1x{n}"}, quiet=0, firing=2),
     Trouble("TokenBrokerOldClientSecret", {"client_secret_old": "1x{n}"}, quiet=59, firing=61),
@@ -156,6 +162,7 @@ HARMLESS = {
     "a few of few calls fail": {UNAVAILABLE: "0+0.1x{n}", **IDLE},
     "few of many calls fail": {UNAVAILABLE: "1+1x{n}"},
     "few requests fail": {f'{PAGES},status="503"': "4+4x{n}"},
+    "some pages slept for hours": {'kind="far_behind"': "0+15x{n}"},
     "dead users are deleted": {'state="DEAD"': "1x{n}"},
 }
 

@@ -51,6 +51,7 @@ class Script:
     def __init__(self, **results):
         self.results = results
         self.calls = []
+        self.addresses = []
         self.called = asyncio.Event()
 
     async def play(self, name, *facts):
@@ -66,7 +67,8 @@ class Script:
 
 
 class AnswersScript(Script):
-    async def for_browser(self, access_token, admit=None):
+    async def for_browser(self, access_token, admit=None, *, address=None):
+        self.addresses.append(address)
         answer = await self.play("for_browser", access_token)
         if answer is None and access_token != HELD:
             raise TokenUnknown

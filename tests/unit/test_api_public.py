@@ -1,6 +1,7 @@
 """The public listener as a browser meets it."""
 
 import asyncio
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 
@@ -43,6 +44,20 @@ async def test_every_answer_carries_the_headers_that_keep_tokens_in_place(house)
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Cross-Origin-Resource-Policy"] == "same-site"
         assert "Server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", IPv4Address("192.0.2.7")),
+        ("2001:db8:0:1::7", 0x20010DB800000001),
+        ("2001:db8:0:1:a:b:c:d", 0x20010DB800000001),
+    ],
+)
+async def test_the_broker_is_told_where_a_browser_is_as_it_counts_addresses(address, counted):
+    async with open_house(trusted_proxies=[ip_network("127.0.0.0/8")]) as house:
+        await house.refresh(X_Forwarded_For=address)
+    assert house.answers.addresses == [counted]
 
 
 @pytest.mark.parametrize(

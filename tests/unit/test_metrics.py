@@ -139,6 +139,7 @@ def test_every_end_of_a_refresh_is_counted_by_its_outcome(telemetry, event, outc
         ("grant.recovered", USER, {"kind": "force"}, "recoveries_total", {("acme", "force"): 1}),
         ("answer", USER, {"source": "redis"}, "answers_total", {("redis",): 1}),
         ("token.reuse", USER, {"kind": "revoked"}, "token_reuse_total", {("revoked",): 1}),
+        ("token.reuse", USER, {"kind": "revoked", "times": 5}, "token_reuse_total", {("revoked",): 5}),
         ("budget.remaining", None, {"client": "a", "value": 9}, "rate_budget_remaining", {("a",): 9}),
         ("upstream.call", None, CALL, "upstream_requests_total", {("refresh", "acme", "rotated"): 1}),
         ("upstream.call", None, CALL, "upstream_seconds_sum", {("refresh", "acme"): 0.2}),

@@ -12,6 +12,8 @@ RARE = [
     ("grant.recovered", {"kind": "recover"}, "recoveries_total"),
     ("grant.unreadable", {"generation": 3}, "unreadable_total"),
     ("token.reuse", {"kind": "revoked"}, "token_reuse_total"),
+    ("token.reuse", {"kind": "far_behind"}, "token_reuse_total"),
+    ("token.reuse", {"kind": "many_addresses"}, "token_reuse_total"),
     ("token.reuse", {"kind": "session_mismatch"}, "token_reuse_total"),
 ]
 

@@ -12,7 +12,7 @@ from service.broker.model import Fingerprint, Grant, GrantEvent, GrantState, Lin
 
 if TYPE_CHECKING:
     from service.adapters.postgres.database import Database
-    from service.broker.ports import Use
+    from service.broker.ports import Reuse, Use
 
 _LOAD = f"SELECT {GRANT_COLUMNS} FROM grants g JOIN users u USING (client, user_id)"  # noqa: S608 - constants
 
@@ -60,6 +60,20 @@ _USES = """
     )
     UPDATE users u SET refreshed_at = greatest(u.refreshed_at, x.at) FROM used x
     WHERE u.client = x.client AND u.user_id = x.user_id AND x.by_browser
+"""
+
+_BEHIND = """
+    SELECT (SELECT count(*) FROM lineage l
+        WHERE l.client = x.client AND l.user_id = x.user_id AND l.generation > x.generation)
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS x (client, user_id, generation, n)
+    ORDER BY x.n
+"""
+
+_REUSE = """
+    INSERT INTO events (client, user_id, at, event, generation, reason)
+    SELECT x.client, x.user_id, x.at, 'token.reuse', x.generation, x.kind
+    FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[])
+        AS x (client, user_id, at, generation, kind)
 """
 
 _VOUCH = "UPDATE users SET vouched_at = greatest(vouched_at, $3) WHERE client = $1 AND user_id = $2"
@@ -158,6 +172,25 @@ class PostgresGrants:
                 [use.generation for use in ordered],
                 [use.at for use in ordered],
                 [use.by_browser for use in ordered],
+            )
+
+    async def behind(self, tokens: Sequence[tuple[UserKey, int]]) -> list[int]:
+        """Return, for each user and generation, how many tokens that user has had since."""
+        clients, users = [key.client for key, _ in tokens], [key.user_id for key, _ in tokens]
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_BEHIND, clients, users, [generation for _, generation in tokens])
+        return [row["count"] for row in rows]
+
+    async def note_reuse(self, reuses: Sequence[Reuse]) -> None:
+        """Write into the grants' history what was noticed of their tokens, in one statement."""
+        async with self._database.connection() as connection:
+            await connection.execute(
+                _REUSE,
+                [reuse.key.client for reuse in reuses],
+                [reuse.key.user_id for reuse in reuses],
+                [reuse.at for reuse in reuses],
+                [reuse.generation for reuse in reuses],
+                [reuse.kind for reuse in reuses],
             )
 
     async def vouch(self, key: UserKey, at: datetime) -> None:

@@ -74,6 +74,16 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """A token of this generation was presented in a way that may mean it is in wrong hands (`kind`)."""
+
+    key: UserKey
+    generation: int
+    kind: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DueGrant:
     """A grant that was due, with our claim on it; `retaken` when another's claim had been left on it."""
 
@@ -137,6 +147,12 @@ class GrantStore(Protocol):
 
     async def note_uses(self, uses: Sequence[Use]) -> None:
         """Write first uses of generations, and when browsers last refreshed, in one statement."""
+
+    async def behind(self, tokens: Sequence[tuple[UserKey, int]]) -> list[int]:
+        """Return, for each user and generation, how many tokens that user has had since."""
+
+    async def note_reuse(self, reuses: Sequence[Reuse]) -> None:
+        """Write into the grants' history what was noticed of their tokens, in one statement."""
 
     async def vouch(self, key: UserKey, at: datetime) -> None:
         """Note that the app has vouched for the user."""

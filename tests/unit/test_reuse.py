@@ -1,0 +1,207 @@
+"""Tokens in hands they should not be in are noticed, told of and written down, behind whoever asked."""
+
+from datetime import timedelta
+
+import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
+
+from service.broker.errors import StorageUnavailable
+from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES, Addresses, Reuses
+from tests.support.builders import HOUR, NOON, TICK, an_entry
+from tests.support.cached import ANNA, BERT, StoppedClock
+
+TOKEN = (ANNA, 7)
+MANY = MOST_ADDRESSES + 1
+
+
+class Shelf:
+    """A grant store in which every token is so far behind; it can be down."""
+
+    def __init__(self, behind=0):
+        self.distance = behind
+        self.judged = []
+        self.written = []
+        self.down = False
+
+    async def behind(self, tokens):
+        self.judged += self._up(tokens)
+        return [self.distance for _ in tokens]
+
+    async def note_reuse(self, reuses):
+        self.written += self._up([(one.key, one.generation, one.kind) for one in reuses])
+
+    def _up(self, given):
+        if self.down:
+            raise StorageUnavailable
+        return given
+
+
+class Ears:
+    """An observer that keeps what it hears of tokens, and in whose request."""
+
+    def __init__(self):
+        self.heard = []
+
+    def note(self, event, key=None, **facts):
+        assert event == "token.reuse"
+        self.heard.append({"key": key, **facts, **get_contextvars()})
+
+
+@pytest.fixture
+def clock():
+    return StoppedClock()
+
+
+@pytest.fixture
+def ears():
+    return Ears()
+
+
+@pytest.fixture
+def shelf():
+    return Shelf()
+
+
+@pytest.fixture
+def reuses(shelf, ears, clock):
+    return Reuses(shelf, ears, clock)
+
+
+def from_many(reuses, entry=None, *, count=MANY):
+    for address in range(count):
+        reuses.look_at(entry or an_entry(), 7, address)
+
+
+async def test_a_revoked_token_is_told_of_and_written_down_but_not_before_the_next_flush(reuses, ears, shelf):
+    reuses.note_revoked(an_entry())
+    assert (ears.heard, shelf.written) == ([], [])
+    await reuses.flush()
+    assert ears.heard == [{"key": ANNA, "kind": "revoked", "generation": 7, "times": 1}]
+    assert shelf.written == [(ANNA, 7, "revoked")]
+
+
+async def test_what_comes_often_is_one_line_that_says_how_often(reuses, ears):
+    for _ in range(5):
+        reuses.note_revoked(an_entry())
+    await reuses.flush()
+    assert [heard["times"] for heard in ears.heard] == [5]
+
+
+async def test_the_line_carries_the_id_of_the_request_it_was_noticed_in(reuses, ears):
+    with bound_contextvars(request_id="r-1"):
+        reuses.note_revoked(an_entry())
+    with bound_contextvars(request_id="of-nobody"):
+        await reuses.flush()
+    assert ears.heard[0]["request_id"] == "r-1"
+
+
+async def test_a_history_names_a_token_once_an_hour(reuses, shelf, ears, clock):
+    for passed in (0, 3599, 1):
+        clock.advance(passed)
+        reuses.note_revoked(an_entry())
+        await reuses.flush()
+    assert len(ears.heard) == 3
+    assert len(shelf.written) == 2
+
+
+@pytest.mark.parametrize(("behind", "told"), [(FAR_BEHIND, []), (FAR_BEHIND + 1, ["far_behind"])])
+async def test_a_token_with_more_than_three_newer_ones_is_far_behind(reuses, shelf, ears, behind, told):
+    shelf.distance = behind
+    reuses.look_at(an_entry(7), 12, None)
+    await reuses.flush()
+    assert [heard["kind"] for heard in ears.heard] == told
+    assert [heard["behind"] for heard in ears.heard] == [behind for _ in told]
+
+
+async def test_the_current_token_is_behind_none(reuses, shelf):
+    shelf.distance = 99
+    reuses.look_at(an_entry(7), 7, None)
+    await reuses.flush()
+    assert shelf.judged == []
+
+
+async def test_the_database_is_asked_once_for_each_token_and_again_when_there_is_a_newer_pair(reuses, shelf):
+    for generation in (8, 8, 9):
+        reuses.look_at(an_entry(7), generation, None)
+        await reuses.flush()
+    assert shelf.judged == [TOKEN, TOKEN]
+
+
+@pytest.mark.parametrize(("count", "told"), [(MOST_ADDRESSES, []), (MANY, ["many_addresses"])])
+async def test_one_token_from_more_addresses_than_a_persons_devices_have_is_told_of(
+    reuses, ears, shelf, count, told
+):
+    from_many(reuses, count=count)
+    await reuses.flush()
+    assert [heard["kind"] for heard in ears.heard] == told
+    assert [kind for _, _, kind in shelf.written] == told
+
+
+async def test_many_users_behind_one_address_and_many_tokens_are_nothing(reuses, ears):
+    for number in range(100):
+        reuses.look_at(an_entry(number), number, "one address")
+        reuses.look_at(an_entry(7, key=BERT), 7, "one address")
+    await reuses.flush()
+    assert ears.heard == []
+
+
+async def test_without_a_database_it_is_told_at_once_and_written_later(reuses, shelf, ears):
+    shelf.down, shelf.distance = True, 9
+    reuses.note_revoked(an_entry(3))
+    reuses.look_at(an_entry(4), 12, None)
+    with pytest.raises(StorageUnavailable):
+        await reuses.flush()
+    assert [heard["kind"] for heard in ears.heard] == ["revoked"]
+    shelf.down = False
+    await reuses.flush()
+    assert shelf.written == [(ANNA, 3, "revoked"), (ANNA, 4, "far_behind")]
+
+
+async def test_what_waits_for_the_database_is_bounded(reuses, shelf, ears, monkeypatch):
+    monkeypatch.setattr("service.broker.reuse._MOST_WAITING", 10)
+    shelf.down = True
+    for generation in range(100):
+        reuses.note_revoked(an_entry(generation))
+        reuses.look_at(an_entry(generation), 1000, None)
+    with pytest.raises(StorageUnavailable):
+        await reuses.flush()
+    assert len(ears.heard) == 10
+    shelf.down = False
+    await reuses.flush()
+    assert (len(shelf.judged), len(shelf.written)) == (10, 10)
+
+
+def counted(addresses, *seen, token=TOKEN):
+    return [addresses.count(token, address, at) for address, at in seen]
+
+
+def test_addresses_of_the_last_hour_are_counted_each_once():
+    seen = [("a", NOON), ("b", NOON), ("a", NOON), ("c", NOON)]
+    assert counted(Addresses(), *seen) == [1, 2, 2, 3]
+
+
+def test_who_moves_through_many_networks_in_a_day_is_not_many():
+    slowly = [(address, NOON + address * HOUR / MOST_ADDRESSES) for address in range(50)]
+    assert max(counted(Addresses(), *slowly)) == MOST_ADDRESSES
+
+
+def test_an_hour_is_an_hour():
+    addresses = Addresses()
+    counted(addresses, *[(address, NOON) for address in range(MOST_ADDRESSES)])
+    assert counted(addresses, ("late", NOON + HOUR - TICK)) == [MANY]
+    assert counted(addresses, ("later", NOON + HOUR)) == [2]
+
+
+def test_one_address_again_and_again_does_not_push_out_the_others():
+    addresses = Addresses()
+    counted(addresses, *[(address, NOON) for address in range(MANY)])
+    busy = [("busy", NOON + timedelta(seconds=second)) for second in range(100)]
+    assert set(counted(addresses, *busy)) == {MANY}
+
+
+def test_what_is_remembered_of_addresses_is_bounded_in_both_ways():
+    addresses = Addresses(most_tokens=10)
+    for generation in range(100):
+        counted(addresses, *[(number, NOON) for number in range(200)], token=(ANNA, generation))
+    assert len(addresses._seen) == 10
+    assert {len(seen) for seen in addresses._seen.values()} == {MANY}
