@@ -6,15 +6,32 @@ By fingerprint alone: nothing of a token is read. Where it is not known here it 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import NoReturn
 
 from service.broker.errors import TokenUnknown
-from service.broker.model import CurrentToken, Fingerprint, GrantState, LineageEntry, Marks, Standing
+from service.broker.model import (
+    Binding,
+    CurrentToken,
+    Fingerprint,
+    GrantState,
+    LineageEntry,
+    Marks,
+    Standing,
+    UserKey,
+)
 from service.broker.policy import Presented, Terms, cached_until, refusal_of
 from service.broker.ports import CacheHit, Ports
 from service.broker.reuse import Reuses
 
 NO_MARKS = Marks()
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+_NOBODY = UserKey("", "")
+_NOBODYS = (
+    LineageEntry(_NOBODY, 1, _LONG_AGO),
+    Standing(_NOBODY, GrantState.DEAD, 1, 0, Binding(_LONG_AGO)),
+)
+"""What is weighed for a token that is not known, as any other is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +71,11 @@ class Identities:
         hit = await self._ports.cache.find(fingerprints)
         if hit is not None and _in_order(hit) and self._why_not(hit.presented, hit.current) is None:
             return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
-        entry, standing = await self._ports.grants.find(fingerprints) or (None, None)
-        if entry is None or standing is None:
-            self._refuse(None, "unknown")
+        entry, standing = await self._ports.grants.find(fingerprints) or _NOBODYS
+        reason = self._why_not(entry, standing)
         if standing.state is not GrantState.LIVE:
-            self._refuse(entry, standing.state.lower())
-        if (reason := self._why_not(entry, standing)) is not None:
+            reason = "unknown" if entry.key is _NOBODY else standing.state.lower()
+        if reason is not None:
             self._refuse(entry, reason)
         seen = await self._load(entry, fingerprints[0])
         if seen is None:
@@ -80,9 +96,9 @@ class Identities:
 
     def admit_still(self, seen: Seen) -> None:
         """Ask once more after a wait, for a revoke that came meanwhile; nothing else ends what was begun."""
-        revoked = seen.entry is not None and seen.entry.generation <= seen.current.not_before_generation
-        if seen.bound and revoked:
-            self._refuse(seen.entry, "revoked")
+        entry = seen.entry
+        if seen.bound and entry is not None and entry.generation <= seen.current.not_before_generation:
+            self._refuse(entry, "revoked")
 
     async def _load(self, entry: LineageEntry, fingerprint: Fingerprint) -> Seen | None:
         """Return the grant this entry is of, if it is LIVE; a cache remembers the token while it counts."""
@@ -101,10 +117,11 @@ class Identities:
         """Return why a token of this entry does not identify its user, or None when it does."""
         return refusal_of(entry, current, self._ports.clock(), self._terms, bound=True)
 
-    def _refuse(self, entry: LineageEntry | None, reason: str) -> NoReturn:
-        key = None if entry is None else entry.key
-        self._ports.observer.note("refresh.refused", key, reason=reason)
-        if entry is not None and reason == "revoked":
+    def _refuse(self, entry: LineageEntry, reason: str) -> NoReturn:
+        self._ports.observer.note(
+            "refresh.refused", None if entry.key is _NOBODY else entry.key, reason=reason
+        )
+        if reason == "revoked":
             self._reuses.note_revoked(entry)
         raise TokenUnknown
 
