@@ -19,7 +19,7 @@ from service.adapters.near import Bounded, NearCache, Refusals
 from service.adapters.redis_health import RedisUnavailable
 from service.adapters.redis_lane import Call, Reply
 from service.adapters.redis_link import RedisLink
-from service.broker.errors import SealBroken
+from service.broker.errors import SealBroken, SealKeyMissing
 from service.broker.model import CurrentToken, Fingerprint, LineageEntry, UserKey
 from service.broker.ports import CacheHit, Clock, Observer
 
@@ -176,16 +176,21 @@ class RedisCache:
         return [self._read(look, found, sent_at) for look, found in zip(looks, reply, strict=True)]
 
     def _read(self, look: Look, found: Sequence[bytes | None], sent_at: float) -> CacheHit | None:
-        """Open what was found and remember it; what does not open is a miss and an alarm."""
+        """Open what was found and remember it; what does not open is a miss.
+
+        And an alarm, unless its key is gone: a ring may be rid of a key before Redis is rid of its seals.
+        """
         token, held = found
         if held is None or (token is None and isinstance(look, Fingerprint)):
             return None
         try:
             hit = self._open(look, token, held)
-        except SealBroken:
-            self._observer.note(
-                "cache.foreign", look if isinstance(look, UserKey) else None, reason="does not open"
-            )
+        except SealBroken as error:
+            key = look if isinstance(look, UserKey) else None
+            if isinstance(error, SealKeyMissing):
+                self._observer.note("cache.key_missing", key)
+            else:
+                self._observer.note("cache.foreign", key, reason="does not open")
             return None
         now, current = self._clock(), hit.current
         dead = current.expires_at <= now or hit.presented.counts_until <= now

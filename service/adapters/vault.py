@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from service.broker.errors import SealBroken
+from service.broker.errors import SealBroken, SealKeyMissing
 from service.broker.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Vault:
         key_id, body = _split(sealed)
         key = self._ring[3].get(key_id)
         if key is None:
-            raise SealBroken("A stored secret was sealed under a key that is not in ENCRYPTION_KEYS.")
+            raise SealKeyMissing
         bound_to = _bound_to(client, user_id, generation, column)
         try:
             plaintext = key.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound_to)

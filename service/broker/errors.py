@@ -116,3 +116,7 @@ class SealBroken(BrokerError):
     """A stored secret cannot be opened: its key is missing or the value was altered."""
 
     code = "storage_unavailable"
+
+
+class SealKeyMissing(SealBroken):
+    """A stored secret was sealed under a key that is not in ENCRYPTION_KEYS."""

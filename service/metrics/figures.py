@@ -88,6 +88,9 @@ class Metrics:
         self.unreadable = self._counter(
             "unreadable", "Grants found due whose tokens no key here can open.", "client"
         )
+        self.cache_key_missing = self._counter(
+            "cache_key_missing", "Cached answers met whose key is no longer in the ring."
+        )
         self.seals = self._counter("seals", "Values sealed, by the key that sealed them.", "key_id")
         self._register_gauges()
 

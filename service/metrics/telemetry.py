@@ -159,6 +159,10 @@ def _unreadable(state: _State, client: str, _: Facts) -> None:
     state.metrics.unreadable.of(client).inc()
 
 
+def _key_missing(state: _State, _: str, __: Facts) -> None:
+    state.metrics.cache_key_missing.of().inc()
+
+
 def _budget(state: _State, client: str, facts: Facts) -> None:
     state.metrics.rate_budget_remaining.of(client).set(facts["value"])
 
@@ -245,6 +249,7 @@ RULES: dict[str, Rule] = {
     "pair.foreign": Rule(ERROR),
     "expiry.implausible": Rule(WARNING),
     "cache.foreign": Rule(ERROR),
+    "cache.key_missing": Rule(DEBUG, _key_missing),
     "grant.contended": Rule(WARNING),
     "grant.died": Rule(ERROR),
     "grant.recovered": Rule(WARNING, _recovered),

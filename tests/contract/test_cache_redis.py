@@ -201,8 +201,19 @@ async def test_what_does_not_open_is_replaced_by_the_next_put(other, client, clo
     assert (await find_anna(other, clock)).source == "redis"
 
 
+@pytest.mark.parametrize("look", [lambda cache, clock: cache.current(ANNA), find_anna], ids=["user", "token"])
 @pytest.mark.usefixtures("two_users")
-async def test_an_answer_under_a_key_we_do_not_hold_is_a_miss(redis_world, clock, alarms):
-    stranger = redis_world.cache(vault=Vault([("k2", b"2" * 32)]))
+async def test_an_answer_under_a_key_that_is_no_longer_held_is_a_miss_and_no_alarm(
+    redis_world, clock, alarms, look
+):
+    after_its_removal = redis_world.cache(vault=Vault([("k2", b"2" * 32)]))
+    assert await look(after_its_removal, clock) is None
+    assert alarms() == 0
+    assert redis_world.notes.events().count("cache.key_missing") == 1
+
+
+@pytest.mark.usefixtures("two_users")
+async def test_an_answer_that_another_key_of_the_same_name_sealed_is_an_alarm(redis_world, clock, alarms):
+    stranger = redis_world.cache(vault=Vault([("k1", b"2" * 32)]))
     assert await find_anna(stranger, clock) is None
     assert alarms() == 1

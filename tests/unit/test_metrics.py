@@ -32,6 +32,7 @@ DOCUMENTED = {
     "circuit_open": {"client"},
     "client_secret_old": {"client"},
     "seals_total": {"key_id"},
+    "cache_key_missing_total": set(),
     "last_sweep_timestamp_seconds": set(),
     "token_reuse_total": {"kind"},
     "degraded": {"dependency"},
@@ -57,6 +58,7 @@ EVENTS = [
     ("client_secret.refused", None, {"client": "acme", "sends": "old"}),
     ("answer", USER, {"source": "near"}),
     ("token.reuse", USER, {"kind": "revoked"}),
+    ("cache.key_missing", USER, {}),
     ("grant.unreadable", USER, {"generation": 3}),
     ("budget.remaining", None, {"client": "acme", "value": 449}),
     ("upstream.call", None, CALL),
@@ -140,6 +142,7 @@ def test_every_end_of_a_refresh_is_counted_by_its_outcome(telemetry, event, outc
         ("answer", USER, {"source": "redis"}, "answers_total", {("redis",): 1}),
         ("token.reuse", USER, {"kind": "revoked"}, "token_reuse_total", {("revoked",): 1}),
         ("token.reuse", USER, {"kind": "revoked", "times": 5}, "token_reuse_total", {("revoked",): 5}),
+        ("cache.key_missing", None, {}, "cache_key_missing_total", {(): 1}),
         ("budget.remaining", None, {"client": "a", "value": 9}, "rate_budget_remaining", {("a",): 9}),
         ("upstream.call", None, CALL, "upstream_requests_total", {("refresh", "acme", "rotated"): 1}),
         ("upstream.call", None, CALL, "upstream_seconds_sum", {("refresh", "acme"): 0.2}),
@@ -201,6 +204,7 @@ def test_a_line_says_whose_grant_it_is_and_all_facts(telemetry, written):
         ("refresh.joined", "debug"), ("lease.waited", "debug"), ("refresh.fenced_out", "info"),
         ("refresh.denied", "warning"), ("grant.recovered", "warning"), ("circuit.opened", "error"),
         ("upstream.call", "debug"), ("worker.sweep", "info"), ("dependency.down", "warning"),
+        ("cache.key_missing", "debug"),
     ],
 )  # fmt: skip
 def test_an_event_is_told_as_loudly_as_it_matters(telemetry, written, event, level):
@@ -263,7 +267,7 @@ def test_an_event_nobody_listed_is_told(telemetry, written):
     assert told == ["something.new", "why", "info"]
 
 
-NEED_NO_FACT = {"refresh.joined", "grant.unreadable", "circuit.opened", "worker.sweep"}
+NEED_NO_FACT = {"refresh.joined", "grant.unreadable", "cache.key_missing", "circuit.opened", "worker.sweep"}
 
 
 @pytest.mark.parametrize("event", sorted({event for event, *_ in EVENTS} - NEED_NO_FACT))
