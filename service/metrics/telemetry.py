@@ -111,8 +111,11 @@ def _rotated(state: _State, client: str, facts: Facts) -> None:
     state.metrics.refresh_lead_seconds.of().observe(facts["lead_s"])
 
 
-def _joined(state: _State, _: str, facts: Facts) -> None:
-    state.metrics.coalesced_waiters.of().inc(facts.get("count", 1))
+def _counted(name: str) -> Update:
+    def update(state: _State, _: str, facts: Facts) -> None:
+        getattr(state.metrics, name).of().inc(facts.get("count", 1))
+
+    return update
 
 
 def _waited(state: _State, _: str, facts: Facts) -> None:
@@ -123,18 +126,10 @@ def _recovered(state: _State, client: str, facts: Facts) -> None:
     state.metrics.recoveries.of(client, facts["kind"]).inc()
 
 
-def _circuit(state: _State, client: str, *, is_open: bool) -> None:
+def _circuit(state: _State, client: str, _: Facts, *, is_open: bool) -> None:
     (state.circuits.add if is_open else state.circuits.discard)(client)
     state.metrics.circuit_open.of(client).set(int(is_open))
     state.metrics.degraded.of("upstream").set(int(bool(state.circuits)))
-
-
-def _opened(state: _State, client: str, _: Facts) -> None:
-    _circuit(state, client, is_open=True)
-
-
-def _closed(state: _State, client: str, _: Facts) -> None:
-    _circuit(state, client, is_open=False)
 
 
 def _sealed(state: _State, _: str, facts: Facts) -> None:
@@ -157,10 +152,6 @@ def _reuse(state: _State, _: str, facts: Facts) -> None:
 
 def _unreadable(state: _State, client: str, _: Facts) -> None:
     state.metrics.unreadable.of(client).inc()
-
-
-def _key_missing(state: _State, _: str, __: Facts) -> None:
-    state.metrics.cache_key_missing.of().inc()
 
 
 def _budget(state: _State, client: str, facts: Facts) -> None:
@@ -240,7 +231,7 @@ RULES: dict[str, Rule] = {
     "refresh.unavailable": Rule(WARNING, _refresh("unavailable")),
     "refresh.unknown": Rule(WARNING, _refresh("unknown")),
     "refresh.fenced_out": Rule(INFO, _refresh("fenced_out")),
-    "refresh.joined": Rule(DEBUG, _joined),
+    "refresh.joined": Rule(DEBUG, _counted("coalesced_waiters")),
     "refresh.unsettled": Rule(ERROR),
     "refresh.refused": Rule(INFO),
     "lease.waited": Rule(DEBUG, _waited),
@@ -249,7 +240,7 @@ RULES: dict[str, Rule] = {
     "pair.foreign": Rule(ERROR),
     "expiry.implausible": Rule(WARNING),
     "cache.foreign": Rule(ERROR),
-    "cache.key_missing": Rule(DEBUG, _key_missing),
+    "cache.key_missing": Rule(DEBUG, _counted("cache_key_missing")),
     "grant.contended": Rule(WARNING),
     "grant.died": Rule(ERROR),
     "grant.recovered": Rule(WARNING, _recovered),
@@ -257,8 +248,8 @@ RULES: dict[str, Rule] = {
     "grant.distrusted": Rule(WARNING),
     "grant.trusted": Rule(INFO),
     "grant.unreadable": Rule(ERROR, _unreadable),
-    "circuit.opened": Rule(ERROR, _opened),
-    "circuit.closed": Rule(INFO, _closed),
+    "circuit.opened": Rule(ERROR, partial(_circuit, is_open=True)),
+    "circuit.closed": Rule(INFO, partial(_circuit, is_open=False)),
     "vault.sealed": Rule(NEVER, _sealed),
     "client_secret.refused": Rule(WARNING, _client_secret),
     "client_secret.changed": Rule(INFO, _client_secret),
