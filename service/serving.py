@@ -6,6 +6,7 @@ SIGTERM: unready, stop accepting, let requests and flights end, then close the p
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -100,6 +101,7 @@ def doors_of(
         tokens=means.tokens,
         certified=settings.caller_certificates,
         internal_tls=means.tls.context if means.tls is not None else None,
+        client_secrets=lambda: _digests(settings),
         public_path=settings.public_path,
         allowed_origins=frozenset(settings.allowed_origins),
         trusted_proxies=settings.trusted_proxies,
@@ -110,6 +112,12 @@ def doors_of(
         follow=telemetry.tracing.request if telemetry.tracing is not None else None,
         witnesses=witnesses,
     )
+
+
+def _digests(settings: Settings) -> list[bytes]:
+    """Return the SHA-256 of every client's secrets as they are now."""
+    secrets = [secret for client in settings.clients for secret in client.secret.value]
+    return [hashlib.sha256(secret.encode()).digest() for secret in secrets]
 
 
 def on_signals() -> asyncio.Event:

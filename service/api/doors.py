@@ -6,7 +6,7 @@ Plain values only: where they come from is none of a door's business.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,7 +72,8 @@ def ignore_id(_: str) -> None:
 class Doors:
     """Everything the service's three listeners need.
 
-    `api_keys` is asked at every request, so that a mounted file may change. `service_accounts` come in by
+    `api_keys` is asked at every request, so that a mounted file may change, and `client_secrets` for the
+    SHA-256 of each, to know one that is presented where it does not belong. `service_accounts` come in by
     their `tokens`, the `certified` by a name in their certificate, on an internal listener that speaks TLS
     with `internal_tls`. `enter_request` is called
     with each request's id in the request's own context, so that log lines can carry it. `follow`, where
@@ -90,6 +91,7 @@ class Doors:
     tokens: Tokens | None = None
     certified: Sequence[Caller] = ()
     internal_tls: ssl.SSLContext | None = None
+    client_secrets: Callable[[], Iterable[bytes]] = tuple
     public_path: str = "/refresh"
     allowed_origins: frozenset[str] = frozenset()
     trusted_proxies: Sequence[Network] = ()

@@ -15,6 +15,7 @@ from service.api.bearer import may_be_token, parse_bearer
 from service.api.cors import Origins, preflight, require_fetch
 from service.api.doors import Doors
 from service.api.errors import BearerMalformed
+from service.api.leaks import Leaks
 from service.api.limits import AddressFailures, one_caller
 from service.api.observe import healthz
 from service.api.patience import Patience
@@ -63,6 +64,7 @@ class PublicDoor:
         self._path = doors.public_path
         self._peers = peers
         self._failures = AddressFailures(doors.address_failures_per_minute)
+        self._leaks = Leaks(doors.client_secrets, doors.api_keys, doors.observer)
         self._sessions = Sessions(doors.witnesses, doors.observer)
         self.origins = Origins(doors.allowed_origins, {c.name: c.origins for c in doors.clients}, peers)
 
@@ -89,6 +91,7 @@ class PublicDoor:
         try:
             current = await self._current(token, call, address)
         except _UNIDENTIFIED as error:
+            self._leaks.look_at(token)
             raise self._failures.refusal(address) from error
         call.key = current.key
         self.origins.admit_to(current.key.client, call)

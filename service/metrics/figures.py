@@ -136,7 +136,7 @@ class Metrics:
 
         A counter that begins at 1 has not risen for Prometheus: of what is rare, the first would be missed.
         """
-        for kind in ("revoked", "far_behind", "many_addresses", "session_mismatch"):
+        for kind in ("revoked", "far_behind", "many_addresses", "session_mismatch", "secret"):
             self.token_reuse.of(kind)
         for client in clients:
             self.circuit_open.of(client).set(0)

@@ -21,7 +21,8 @@ CANNOT_BE_CAUSED = {("status", "=", "500")}
 STANDING = [
     "TokenBrokerUsersBricked", "TokenBrokerGrantsUnreadable", "TokenBrokerInternalError",
     "TokenBrokerCircuitOpen", "TokenBrokerSweepSilent", "TokenBrokerOverdue", "TokenBrokerExpiredClaims",
-    "TokenBrokerManyAddresses", "TokenBrokerFarBehind", "TokenBrokerPostgresDown", "TokenBrokerDegraded",
+    "TokenBrokerSecretPresented", "TokenBrokerManyAddresses", "TokenBrokerFarBehind",
+    "TokenBrokerPostgresDown", "TokenBrokerDegraded",
     "TokenBrokerServiceAbsent", "TokenBrokerAbsent",
 ]  # fmt: skip
 

@@ -41,7 +41,7 @@ WELL = {
     f'token_broker_token_reuse_total{{{SERVICE},kind="revoked"}}': "0x{n}",
     **{
         f'token_broker_token_reuse_total{{{SERVICE},kind="{kind}"}}': "0x{n}"
-        for kind in ("session_mismatch", "many_addresses", "far_behind")
+        for kind in ("session_mismatch", "many_addresses", "far_behind", "secret")
     },
     f'token_broker_answers_total{{{SERVICE},source="redis"}}': "0+100x{n}",
     f'token_broker_recoveries_total{{{SERVICE},{C},kind="force"}}': "0x{n}",
@@ -114,6 +114,7 @@ TROUBLES = [
     Trouble("TokenBrokerTokenReuse", {'kind="revoked"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerManyAddresses", {'kind="many_addresses"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerFarBehind", {'kind="far_behind"': "30+30x{n}"}, quiet=35, firing=45),
+    Trouble("TokenBrokerSecretPresented", {'kind="secret"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerSessionMismatch", {'kind="session_mismatch"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerCircuitOpen", {f"circuit_open{{{WORKER}": "1x{n}"}, quiet=0, firing=2),
     Trouble("TokenBrokerOldClientSecret", {"client_secret_old": "1x{n}"}, quiet=59, firing=61),

@@ -15,6 +15,7 @@ RARE = [
     ("token.reuse", {"kind": "far_behind"}, "token_reuse_total"),
     ("token.reuse", {"kind": "many_addresses"}, "token_reuse_total"),
     ("token.reuse", {"kind": "session_mismatch"}, "token_reuse_total"),
+    ("token.reuse", {"kind": "secret"}, "token_reuse_total"),
 ]
 
 
