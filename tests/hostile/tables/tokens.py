@@ -1,10 +1,12 @@
 """What is presented as a token: forged, altered, somebody else's, of another kind, too old."""
 
 import json
+import re
 
 from tests.hostile.cases import Story, asks, calls
 from tests.hostile.people import FORGED
 from tests.hostile.tables.authorization import unknown
+from tests.support.waiting import eventually
 
 
 def given(row, what, token, user):
@@ -87,6 +89,24 @@ async def _nothing_fetched(town):
     return [f"{town.odd.trapped} connections to where a token pointed"] if town.odd.trapped else []
 
 
+def _noticing(row, what, kind):
+    """Return a story in which the process has counted what came; it does so once it has answered."""
+
+    async def play(town):
+        async def is_counted():
+            answer = await town.ask("observe", target="/metrics")
+            counted = re.search(rb'token_reuse_total\{kind="%b"\} ([\d.]+)' % kind.encode(), answer.body)
+            return counted is not None and float(counted[1]) > 0
+
+        try:
+            await eventually(is_counted, within_s=10)
+        except TimeoutError:
+            return [f"no {kind} was counted"]
+        return []
+
+    return Story(row, what, play, late=True)
+
+
 CASES = [
     *(unknown("H22" if "." in name[7:] or "-" in name else "H20", name, f"{{{name}}}") for name in FORGED),
     *(_altering(how) for how in _HOWS),
@@ -95,6 +115,7 @@ CASES = [
     unknown("H26", "the OAuth client's secret", "{secret}"),
     unknown("H26", "an API key of a service", "{backend}"),
     unknown("H26", "an API key of upstream's form", "cal_live_0123456789abcdef0123456789abcdef"),
+    _noticing("H26", "secrets presented as tokens are noticed", "secret"),
     calls(
         "H26",
         "an access token as an API key",
@@ -132,6 +153,8 @@ CASES = [
         given("H29", f"{5 - number} generations old", f"{{dora.{number}}}" if number else "{dora}", "dora")
         for number in range(5)
     ),
+    _noticing("H29", "more than three generations behind is noticed", "far_behind"),
+    _noticing("H31", "use after a revoke is noticed", "revoked"),
     given("H30", "expired 23 h ago", "{late23}", "late23"),
     unknown("H30", "expired 25 h ago", "{late25}"),
     unknown("H30", "expired 8 days ago", "{late8d}"),
