@@ -4,9 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.broker.model import Binding
-from service.broker.policy import Terms, bound_until, counts_until, refusal_of
+from service.broker.policy import Terms, bound_until, cached_until, counts_until, refusal_of
 from tests.support.builders import DAY, HOUR, NOON, TICK, a_current, an_entry
 
 TERMS = Terms()
@@ -57,6 +59,25 @@ def test_only_the_refresh_endpoint_asks_whether_the_app_vouched_of_late(bound, r
 )
 def test_refreshing_slides_the_idle_limit_and_never_the_absolute_one(refreshed_at, until):
     assert bound_until(Binding(NOON, refreshed_at), TERMS) == until
+
+
+@given(st.lists(st.timedeltas(0 * HOUR, 9 * DAY), max_size=20), st.timedeltas(0 * HOUR, 40 * DAY))
+def test_however_often_browsers_refresh_the_absolute_limit_is_where_it_was(gaps, asked_after):
+    """Each refresh comes while the one before it still counted, which is all that lets it in."""
+    binding = Binding(NOON)
+    for gap in gaps:
+        at = (binding.refreshed_at or NOON) + gap
+        if at < bound_until(binding, TERMS):
+            binding = Binding(NOON, at)
+    admitted = refused(an_entry(counts_until=NOON + 99 * DAY), NOON + asked_after, binding=binding) is None
+    assert bound_until(binding, TERMS) <= NOON + TERMS.binding_absolute
+    assert admitted is (asked_after < bound_until(binding, TERMS) - NOON)
+
+
+def test_a_cache_says_whose_a_token_is_no_longer_than_any_door_would():
+    entry = an_entry(counts_until=NOON + 8 * DAY)
+    assert cached_until(entry, Binding(NOON), TERMS) == NOON + 7 * DAY
+    assert cached_until(entry, Binding(NOON, NOON + 3 * DAY), TERMS) == NOON + 8 * DAY
 
 
 @pytest.mark.parametrize(("window", "counted"), [(HOUR, HOUR), (7 * DAY, 7 * DAY), (0 * HOUR, DAY)])
