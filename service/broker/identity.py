@@ -18,18 +18,16 @@ from service.broker.model import (
     LineageEntry,
     Marks,
     Standing,
-    UserKey,
 )
 from service.broker.policy import Presented, Terms, cached_until, refusal_of
 from service.broker.ports import CacheHit, Ports
-from service.broker.reuse import Reuses
+from service.broker.reuse import NOBODY, Reuses
 
 NO_MARKS = Marks()
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
-_NOBODY = UserKey("", "")
-_NOBODYS = (
-    LineageEntry(_NOBODY, 1, _LONG_AGO),
-    Standing(_NOBODY, GrantState.DEAD, 1, 0, Binding(_LONG_AGO)),
+_OF_NOBODY = (
+    LineageEntry(NOBODY, 1, _LONG_AGO),
+    Standing(NOBODY, GrantState.DEAD, 1, 0, Binding(_LONG_AGO)),
 )
 """What is weighed for a token that is not known, as any other is."""
 
@@ -71,10 +69,10 @@ class Identities:
         hit = await self._ports.cache.find(fingerprints)
         if hit is not None and _in_order(hit) and self._why_not(hit.presented, hit.current) is None:
             return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
-        entry, standing = await self._ports.grants.find(fingerprints) or _NOBODYS
+        entry, standing = await self._ports.grants.find(fingerprints) or _OF_NOBODY
         reason = self._why_not(entry, standing)
         if standing.state is not GrantState.LIVE:
-            reason = "unknown" if entry.key is _NOBODY else standing.state.lower()
+            reason = "unknown" if entry.key is NOBODY else standing.state.lower()
         if reason is not None:
             self._refuse(entry, reason)
         seen = await self._load(entry, fingerprints[0])
@@ -118,11 +116,7 @@ class Identities:
         return refusal_of(entry, current, self._ports.clock(), self._terms, bound=True)
 
     def _refuse(self, entry: LineageEntry, reason: str) -> NoReturn:
-        self._ports.observer.note(
-            "refresh.refused", None if entry.key is _NOBODY else entry.key, reason=reason
-        )
-        if reason == "revoked":
-            self._reuses.note_revoked(entry)
+        self._reuses.note_refused(entry, reason)
         raise TokenUnknown
 
 

@@ -1,4 +1,4 @@
-"""Notices tokens that may be in hands they should not be in; a reason to tell of them, never to refuse.
+"""Tells of refused tokens, and notices those that may be in wrong hands: a reason to tell, never to refuse.
 
 Used after a revoke, far behind the current one, or from many addresses. Told and written behind the callers,
 so that nobody's answer takes longer for it. Keeps what names a token in the lineage, never the token.
@@ -28,6 +28,8 @@ _MOST_WAITING = 10_000
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+NOBODY = UserKey("", "")
+"""Whose a token is that is not known."""
 Token = tuple[UserKey, int]
 """Whose token, of which generation."""
 
@@ -77,15 +79,17 @@ class Reuses:
         self._observer = observer
         self._clock = clock
         self._addresses = Addresses()
+        self._refused: list[tuple[LineageEntry, str, Context]] = []
         self._suspects: dict[Token, Context] = {}
         self._judged: OrderedDict[Token, int] = OrderedDict()
         self._noticed: dict[tuple[Token, Kind], _Noticed] = {}
         self._written: OrderedDict[tuple[Token, Kind], datetime] = OrderedDict()
         self._unwritten: list[Reuse] = []
 
-    def note_revoked(self, entry: LineageEntry) -> None:
-        """Notice that a revoked token was presented."""
-        self._notice((entry.key, entry.generation), Kind.REVOKED, copy_context())
+    def note_refused(self, entry: LineageEntry, reason: str) -> None:
+        """Take in that a token was refused. It is told later: some lines take longer to write than others."""
+        if len(self._refused) < _MOST_WAITING:
+            self._refused.append((entry, reason, copy_context()))
 
     def look_at(self, entry: LineageEntry, generation: int, address: Hashable | None) -> None:
         """Look at a token that counts, while `generation` is current: where it comes from, how old it is."""
@@ -99,6 +103,7 @@ class Reuses:
 
     async def flush(self) -> None:
         """Tell and write down what was noticed; what cannot be written now is kept for the next time."""
+        self._sort_out()
         self._tell()
         await self._judge()
         self._tell()
@@ -108,6 +113,15 @@ class Reuses:
         if len(self._noticed) < _MOST_WAITING:
             noticed = self._noticed.setdefault((token, kind), _Noticed(context, facts=facts))
             noticed.times += 1
+
+    def _sort_out(self) -> None:
+        """Tell of each refusal, and notice those that are more than that."""
+        refused, self._refused = self._refused, []
+        for entry, reason, context in refused:
+            key = None if entry.key is NOBODY else entry.key
+            context.run(self._observer.note, "refresh.refused", key, reason=reason)
+            if reason == "revoked":
+                self._notice((entry.key, entry.generation), Kind.REVOKED, context)
 
     async def _judge(self) -> None:
         """Notice those that are far behind: generations do not say how many lie between them."""

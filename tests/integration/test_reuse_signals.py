@@ -55,6 +55,22 @@ async def test_use_after_a_revoke_is_told_of_and_any_other_refusal_is_not(world)
     assert await noticed(world, bert) == []
 
 
+async def test_every_refusal_is_told_of_with_its_reason_once_its_answer_is_given(world):
+    anna, bert = await world.user("anna"), await world.user("bert")
+    tokens = [await anna.token(), await bert.token(), "a-token-that-was-never-issued"]
+    await world.broker.users.revoke(anna.key, actor="test")
+    await world.broker.users.pause(bert.key, actor="test")
+    for token in tokens:
+        with pytest.raises(TokenUnknown):
+            await world.browser(token)
+    await world.broker.answers.reuses.flush()
+    told = [(key, facts) for event, key, facts in world.notes.heard if event == "refresh.refused"]
+    reasons = ("revoked", "paused", "unknown")
+    assert told == [
+        (key, {"reason": why}) for key, why in zip((anna.key, bert.key, None), reasons, strict=True)
+    ]
+
+
 @pytest.mark.parametrize(("addresses", "told"), [(8, []), (9, ["many_addresses"])])
 async def test_one_token_from_many_addresses_is_answered_and_told_of(world, addresses, told):
     assert MOST_ADDRESSES == 8

@@ -6,7 +6,7 @@ import pytest
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from service.broker.errors import StorageUnavailable
-from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES, Addresses, Reuses
+from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES, NOBODY, Addresses, Reuses
 from tests.support.builders import HOUR, NOON, TICK, an_entry
 from tests.support.cached import ANNA, BERT, StoppedClock
 
@@ -41,10 +41,11 @@ class Ears:
 
     def __init__(self):
         self.heard = []
+        self.refused = []
 
     def note(self, event, key=None, **facts):
-        assert event == "token.reuse"
-        self.heard.append({"key": key, **facts, **get_contextvars()})
+        told = {"key": key, **facts, **get_contextvars()}
+        {"token.reuse": self.heard, "refresh.refused": self.refused}[event].append(told)
 
 
 @pytest.fixture
@@ -73,23 +74,36 @@ def from_many(reuses, entry=None, *, count=MANY):
 
 
 async def test_a_revoked_token_is_told_of_and_written_down_but_not_before_the_next_flush(reuses, ears, shelf):
-    reuses.note_revoked(an_entry())
+    reuses.note_refused(an_entry(), "revoked")
     assert (ears.heard, shelf.written) == ([], [])
     await reuses.flush()
     assert ears.heard == [{"key": ANNA, "kind": "revoked", "generation": 7, "times": 1}]
     assert shelf.written == [(ANNA, 7, "revoked")]
 
 
+@pytest.mark.parametrize("reason", ["unknown", "window", "dead"])
+async def test_any_other_refusal_is_told_of_and_is_no_more_than_that(reuses, ears, reason):
+    reuses.note_refused(an_entry(), reason)
+    await reuses.flush()
+    assert (ears.heard, ears.refused) == ([], [{"key": ANNA, "reason": reason}])
+
+
+async def test_who_presented_a_token_that_is_not_known_is_nobody(reuses, ears):
+    reuses.note_refused(an_entry(key=NOBODY), "unknown")
+    await reuses.flush()
+    assert ears.refused == [{"key": None, "reason": "unknown"}]
+
+
 async def test_what_comes_often_is_one_line_that_says_how_often(reuses, ears):
     for _ in range(5):
-        reuses.note_revoked(an_entry())
+        reuses.note_refused(an_entry(), "revoked")
     await reuses.flush()
     assert [heard["times"] for heard in ears.heard] == [5]
 
 
 async def test_the_line_carries_the_id_of_the_request_it_was_noticed_in(reuses, ears):
     with bound_contextvars(request_id="r-1"):
-        reuses.note_revoked(an_entry())
+        reuses.note_refused(an_entry(), "revoked")
     with bound_contextvars(request_id="of-nobody"):
         await reuses.flush()
     assert ears.heard[0]["request_id"] == "r-1"
@@ -98,7 +112,7 @@ async def test_the_line_carries_the_id_of_the_request_it_was_noticed_in(reuses, 
 async def test_a_history_names_a_token_once_an_hour(reuses, shelf, ears, clock):
     for passed in (0, 3599, 1):
         clock.advance(passed)
-        reuses.note_revoked(an_entry())
+        reuses.note_refused(an_entry(), "revoked")
         await reuses.flush()
     assert len(ears.heard) == 3
     assert len(shelf.written) == 2
@@ -147,7 +161,7 @@ async def test_many_users_behind_one_address_and_many_tokens_are_nothing(reuses,
 
 async def test_without_a_database_it_is_told_at_once_and_written_later(reuses, shelf, ears):
     shelf.down, shelf.distance = True, 9
-    reuses.note_revoked(an_entry(3))
+    reuses.note_refused(an_entry(3), "revoked")
     reuses.look_at(an_entry(4), 12, None)
     with pytest.raises(StorageUnavailable):
         await reuses.flush()
@@ -161,7 +175,7 @@ async def test_what_waits_for_the_database_is_bounded(reuses, shelf, ears, monke
     monkeypatch.setattr("service.broker.reuse._MOST_WAITING", 10)
     shelf.down = True
     for generation in range(100):
-        reuses.note_revoked(an_entry(generation))
+        reuses.note_refused(an_entry(generation), "revoked")
         reuses.look_at(an_entry(generation), 1000, None)
     with pytest.raises(StorageUnavailable):
         await reuses.flush()
