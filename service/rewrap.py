@@ -9,15 +9,18 @@ import asyncio
 import json
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
-from service.adapters.postgres import Database
+from service.adapters.postgres import Database, PostgresEvents
 from service.adapters.postgres.rewrap import START, Noted, PostgresRewrap
 from service.adapters.vault import Vault
 from service.broker.errors import StorageUnavailable
+from service.broker.model import Event, EventKind, Fact, Recorded
 from service.roles import FAILED, FINE
 from sql.files import newest_version
 
@@ -48,12 +51,13 @@ async def rewrap(settings: Settings, rate: Rate, *, dry_run: bool, as_json: bool
     """Seal anew, or with `dry_run` only say what would be; returns the exit code."""
     silent = _Reason()
     try:
-        async with _opened(settings, silent) as (store, vault):
+        async with _opened(settings, silent) as (store, vault, events):
             if dry_run:
                 sealed, noted = await store.sealed(), await store.noted()
                 _print(_counts_json(vault, sealed, noted) if as_json else _counts_text(vault, sealed, noted))
                 return FINE
             done = await _reseal(store, vault, rate)
+            await events.write([_event(done)])
     except StorageUnavailable:
         sys.stderr.write(
             f"The database did not answer ({silent.reason}). Nothing is half done: run the command again, it "
@@ -65,7 +69,9 @@ async def rewrap(settings: Settings, rate: Rate, *, dry_run: bool, as_json: bool
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, heard: _Reason) -> AsyncIterator[tuple[PostgresRewrap, Vault]]:
+async def _opened(
+    settings: Settings, heard: _Reason
+) -> AsyncIterator[tuple[PostgresRewrap, Vault, PostgresEvents]]:
     vault = Vault.on(settings.encryption_keys)
     database = Database(
         settings.database_url.value,
@@ -76,7 +82,7 @@ async def _opened(settings: Settings, heard: _Reason) -> AsyncIterator[tuple[Pos
     )
     await database.start()
     try:
-        yield PostgresRewrap(database, vault), vault
+        yield PostgresRewrap(database, vault), vault, PostgresEvents(database)
     finally:
         await database.aclose()
 
@@ -160,6 +166,14 @@ class _Reason:
 
     def note(self, event: str, key: object = None, **facts: object) -> None:  # noqa: ARG002 the port's signature
         self.reason = facts.get("reason") or self.reason
+
+
+def _event(done: Done) -> Recorded:
+    """Return what is kept of it among the events, about no user."""
+    facts: dict[str, Fact] = {"first": done.first, "resealed": done.resealed, "left": sum(done.left.values())}
+    now = datetime.now(UTC)
+    event = Event(now, "rewrap.done", kind=EventKind.ACT, actor="token-broker rewrap", facts=facts)
+    return Recorded(uuid.uuid4(), None, event)
 
 
 def _done_text(done: Done) -> str:

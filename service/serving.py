@@ -89,7 +89,7 @@ def doors_of(
     return Doors(
         answers=broker.answers,
         users=broker.users,
-        observer=telemetry,
+        observer=broker.audit.hearing(telemetry),
         readiness=readiness,
         render_metrics=telemetry.metrics.render,
         clients=[
@@ -111,6 +111,7 @@ def doors_of(
         enter_request=enter_request,
         follow=telemetry.tracing.request if telemetry.tracing is not None else None,
         witnesses=witnesses,
+        audit=broker.audit,
     )
 
 

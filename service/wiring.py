@@ -23,6 +23,7 @@ from service.adapters.postgres import (
     Database,
     DatabaseClock,
     PostgresClaims,
+    PostgresEvents,
     PostgresGrants,
     PostgresUpkeep,
     PostgresUsers,
@@ -36,6 +37,7 @@ from service.adapters.upstream import PROVIDER_KINDS, open_session
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
 from service.adapters.wakeups import RedisWakeups
 from service.broker.answers import Answers
+from service.broker.audit import Audit
 from service.broker.calls import Calls
 from service.broker.circuits import Circuits
 from service.broker.confirmations import Confirmations
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
 __all__ = ["QUEUE_NAME", "QUEUE_SERIALIZED_BY", "Broker", "open_broker", "open_queue", "terms_of"]
 
 _FLUSH_EVERY_S = 0.5
+_AUDIT_EVERY_S = 1.0
 _MEASURE_EVERY_S = 30.0
 _RECHECK_EVERY_S = 2.0
 _LOOK_EVERY_S = 2.0
@@ -76,6 +79,7 @@ class Broker:
     refresh: Refresh
     confirmations: Confirmations
     creation: Creation
+    audit: Audit
     upkeep: PostgresUpkeep
     database: Database
     redis: RedisLink
@@ -94,6 +98,7 @@ class Broker:
         for behind in (self.answers.uses, self.answers.reuses):
             with suppress(BrokerError):
                 await behind.flush()
+        await self.audit.drain()
         if self.tracing is not None:
             await self.tracing.aclose(left_s())
         return left
@@ -136,9 +141,11 @@ async def open_broker(
         settings.database_url.follow(database.reload)
         settings.redis_url.follow(redis.reload)
         ports = await _ports(settings, observer, stack, database, clock, redis)
+        audit = Audit(ports.events, ports.fingerprints, ports.clock, observer)
+        ports = replace(ports, observer=audit.hearing(observer))
         if tracing is not None:
             ports = _followed(ports, tracing)
-        broker = replace(_use_cases(settings, ports, database, clock, redis), tracing=tracing)
+        broker = replace(_use_cases(settings, ports, audit, database, clock, redis), tracing=tracing)
         await _keep_going(settings, broker, observer, stack)
         yield broker
 
@@ -168,6 +175,7 @@ async def _ports(
         claims=PostgresClaims(database, rows, fingerprints, **windows),
         grants=PostgresGrants(database, rows, distrust_window=settings.distrust_window),
         users=PostgresUsers(database, rows, fingerprints, **windows),
+        events=PostgresEvents(database),
         providers=await _providers(settings, observer, stack),
         cache=cache,
         leases=RedisLeases(redis, observer, ttl_s=settings.lease_ttl.total_seconds()),
@@ -204,7 +212,12 @@ def _now(secret: Secret[tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def _use_cases(
-    settings: Settings, ports: Ports, database: Database, clock: DatabaseClock, redis: RedisLink
+    settings: Settings,
+    ports: Ports,
+    audit: Audit,
+    database: Database,
+    clock: DatabaseClock,
+    redis: RedisLink,
 ) -> Broker:
     terms = terms_of(settings)
     circuits = Circuits(ports.providers, ports.observer, ports.clock)
@@ -221,6 +234,7 @@ def _use_cases(
         refresh=refresh,
         confirmations=confirmations,
         creation=creation,
+        audit=audit,
         upkeep=PostgresUpkeep(database),
         database=database,
         redis=redis,
@@ -256,6 +270,7 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
         (_LOOK_EVERY_S, look_after),
         (_FLUSH_EVERY_S, broker.answers.uses.flush),
         (_FLUSH_EVERY_S, broker.answers.reuses.flush),
+        (_AUDIT_EVERY_S, broker.audit.flush),
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),
     ):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from service.broker.errors import BrokerError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from service.broker.ports import Clock, Observer, Upkeep
     from service.broker.sweeps import Sweeps
 
@@ -17,20 +18,25 @@ MOST_AT_A_SWEEP = 500
 SWEEP_AT_MOST_S = 240.0
 """Beyond what a full sweep takes when every one of its calls uses up its time."""
 
-EVENTS_KEPT = timedelta(days=90)
-
 
 class Jobs:
     """What arq calls; one sweep a client at a time in this process."""
 
     def __init__(
-        self, sweeps: Sweeps, upkeep: Upkeep, clients: tuple[str, ...], clock: Clock, observer: Observer
+        self,
+        sweeps: Sweeps,
+        upkeep: Upkeep,
+        clients: tuple[str, ...],
+        clock: Clock,
+        observer: Observer,
+        events_kept: timedelta,
     ) -> None:
         self._sweeps = sweeps
         self._upkeep = upkeep
         self._clients = clients
         self._clock = clock
         self._observer = observer
+        self._events_kept = events_kept
         self._sweeping: set[str] = set()
         self.ticked_at = time.monotonic()
 
@@ -40,11 +46,11 @@ class Jobs:
         await asyncio.gather(*(self._sweep(client) for client in self._clients))
 
     async def upkeep(self, _: dict[Any, Any]) -> None:
-        """Prepare and drop partitions, prune events, and count what stands in the tables."""
+        """Prepare and drop partitions, and count what stands in the tables."""
         try:
             now = self._clock()
             await self._upkeep.prepare_partitions(now)
-            await self._upkeep.prune(now, EVENTS_KEPT)
+            await self._upkeep.prune(now, self._events_kept)
             for client in self._clients:
                 gauges = await self._upkeep.gauges(client, now)
                 self._observer.note(

@@ -62,7 +62,8 @@ async def work(
     """Work until SIGTERM or SIGINT, or until `stop` is set."""
     stop = stop or _on_signals()
     async with open_broker(settings, observer, tracing) as broker, watch(broker) as watched:
-        jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer)
+        kept = settings.events_kept
+        jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer, kept)
         await jobs.upkeep({})
         every_s = tick_s(settings.access_token_lifetime)
         runner = asyncio.create_task(_run(settings, jobs, observer, stop))

@@ -29,6 +29,9 @@ image.repository: is missing; build the image from the Dockerfile, push it, and 
 {{- if gt (include "token-broker.seconds" (default 0 $config.SUPERSEDED_WINDOW) | float64) 604800.0 }}
 config.SUPERSEDED_WINDOW: must be at most 7d; it is {{ include "token-broker.text" $config.SUPERSEDED_WINDOW }}
 {{- end }}
+{{- if and $config.EVENTS_KEPT (lt (include "token-broker.seconds" $config.EVENTS_KEPT | float64) 86400.0) }}
+config.EVENTS_KEPT: must be at least 1d; it is {{ include "token-broker.text" $config.EVENTS_KEPT }}
+{{- end }}
 {{- $urls := dict "config.CAL_API_URL" $config.CAL_API_URL }}
 {{- range $place, $client := .Values.clients }}{{ $_ := set $urls (printf "clients[%d].apiUrl" $place) (default "" $client.apiUrl) }}{{ end }}
 {{- range $name, $url := $urls }}

@@ -6,6 +6,7 @@ The user's id is taken from the path as it was sent and decoded once.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -13,15 +14,17 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel
 
 from service.api.answer import Answer
+from service.api.auditing import Auditing
 from service.api.body import as_model, read_object
 from service.api.callers import Callers
 from service.api.doors import Caller, ClientDoor, Doors
 from service.api.errors import ScopeMissing
 from service.api.fields import check_user_id
+from service.api.peers import Peers
 from service.api.queries import read_query
 from service.api.routes import Call, Handler, Operation
-from service.broker.errors import Invalid, UserUnknown
-from service.broker.model import UserKey
+from service.broker.errors import BrokerError, Invalid, UserUnknown
+from service.broker.model import Actor, UserKey
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,6 +44,11 @@ class Ask:
     def user(self) -> UserKey:
         """The user in the path; UserUnknown when it cannot be a user's id."""
         return self.about(_decoded_id(self.call.raw_id))
+
+    @property
+    def actor(self) -> Actor:
+        """Who orders it, and in which request."""
+        return Actor(self.caller.name, self.call.request_id)
 
     def about(self, user_id: str) -> UserKey:
         """Return the key of this client's user, and note it for the log."""
@@ -72,6 +80,7 @@ class Admission:
 
     def __init__(self, doors: Doors) -> None:
         self.callers = Callers(doors)
+        self._auditing = Auditing(doors.audit, Peers(doors.trusted_proxies))
         self._clients = {client.name: client for client in doors.clients}
 
     def guard(self, operation: Operation, served: Served) -> Handler:
@@ -79,11 +88,20 @@ class Admission:
 
         async def handle(call: Call) -> Answer:
             caller = await self.callers.who(call.request, call.query)
-            _require(caller, operation.scopes)
-            query = read_query(call.query, operation.query)
-            return await served(Ask(call, caller, operation, self._client(caller, query.client), query))
+            with self._auditing.order(call, caller.name, operation):
+                self._name_user(call, caller, operation)
+                _require(caller, operation.scopes)
+                query = read_query(call.query, operation.query)
+                return await served(Ask(call, caller, operation, self._client(caller, query.client), query))
 
         return handle
+
+    def _name_user(self, call: Call, caller: Caller, operation: Operation) -> None:
+        """Note whom the path is about, if it can be told: an order that is refused is kept as well."""
+        if call.raw_id:
+            with suppress(BrokerError):
+                client = self._client(caller, read_query(call.query, operation.query).client)
+                call.key = UserKey(client.name, _decoded_id(call.raw_id))
 
     def _client(self, caller: Caller, name: str | None) -> ClientDoor:
         if name is None:

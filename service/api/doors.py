@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.api.auditing import NO_AUDIT, Audit
 from service.api.peers import Network
 from service.api.session import NO_WITNESSES, Witnesses
 from service.api.traced import FollowRequest
@@ -77,7 +78,8 @@ class Doors:
     their `tokens`, the `certified` by a name in their certificate, on an internal listener that speaks TLS
     with `internal_tls`. `enter_request` is called
     with each request's id in the request's own context, so that log lines can carry it. `follow`, where
-    there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in.
+    there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in; `audit`
+    keeps who asked for whose token.
     """
 
     answers: Answers
@@ -101,3 +103,4 @@ class Doors:
     enter_request: Callable[[str], object] = ignore_id
     follow: FollowRequest | None = None
     witnesses: Witnesses = NO_WITNESSES
+    audit: Audit = NO_AUDIT

@@ -64,7 +64,7 @@ class Frame:
         started = time.perf_counter()
         request_id = _request_id(request)
         self._enter_request(request_id)
-        call = Call(request)
+        call = Call(request, request_id=request_id)
         try:
             answer = await self._answer(call)
         except BrokerError as error:

@@ -19,7 +19,7 @@ from service.api.routes import ID, Operation, Route
 from service.api.schemas import NewUser, Nothing, PairToEnrol, ProfileToChange, RefreshAsked, UserToRecover
 from service.api.views import events_view, service_token, user_view, users_page
 from service.api.waits import Waits
-from service.broker.model import GrantState, User
+from service.broker.model import EventKind, EventQuery, GrantState, User
 from service.broker.ports import UserQuery
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class InternalDoor:
         """Create a managed user, or find the one this call created before."""
         body = await ask.body(NewUser)
         key = ask.about(body.id)
-        work = self._users.create(key, body.profile(), vouch=_vouches(ask), actor=ask.caller.name)
+        work = self._users.create(key, body.profile(), vouch=_vouches(ask), actor=ask.actor)
         user, created = await self._wait(work)
         return _json(user_view(user), status=201 if created else 200)
 
@@ -85,7 +85,7 @@ class InternalDoor:
             enrolment,
             replace=ask.query.replace,
             vouch=_vouches(ask),
-            actor=ask.caller.name,
+            actor=ask.actor,
         )
         return await self._user(work)
 
@@ -93,9 +93,7 @@ class InternalDoor:
         ask.require("admin")
         body = ask.as_model(raw, UserToRecover)
         upstream_id = str(body.cal_user_id)
-        work = self._users.recover(
-            ask.user, upstream_id, body.email, vouch=_vouches(ask), actor=ask.caller.name
-        )
+        work = self._users.recover(ask.user, upstream_id, body.email, vouch=_vouches(ask), actor=ask.actor)
         return await self._user(work)
 
     async def page(self, ask: Ask) -> Answer:
@@ -118,11 +116,11 @@ class InternalDoor:
     async def change(self, ask: Ask) -> Answer:
         """Change a user's profile."""
         body = await ask.body(ProfileToChange)
-        return await self._user(self._users.change(ask.user, body.change(), actor=ask.caller.name))
+        return await self._user(self._users.change(ask.user, body.change(), actor=ask.actor))
 
     async def delete(self, ask: Ask) -> Answer:
         """Delete a user."""
-        await self._wait(self._users.delete(ask.user, actor=ask.caller.name))
+        await self._wait(self._users.delete(ask.user, actor=ask.actor))
         return Answer(204)
 
     async def token(self, ask: Ask) -> Answer:
@@ -133,7 +131,7 @@ class InternalDoor:
     async def refresh(self, ask: Ask) -> Answer:
         """Replace a token that was refused, or the pair as it is."""
         body = await ask.body(RefreshAsked)
-        actor = ask.caller.name
+        actor = ask.actor
         if body.refused is not None:
             work = self._answers.complain(ask.user, body.refused, actor=actor)
         else:
@@ -145,21 +143,29 @@ class InternalDoor:
     async def revoke(self, ask: Ask) -> Answer:
         """Make every token handed out so far stop counting."""
         await ask.body(Nothing)
-        return await self._user(self._users.revoke(ask.user, actor=ask.caller.name))
+        return await self._user(self._users.revoke(ask.user, actor=ask.actor))
 
     async def pause(self, ask: Ask) -> Answer:
         """Stop all work on a user."""
         await ask.body(Nothing)
-        return await self._user(self._users.pause(ask.user, actor=ask.caller.name))
+        return await self._user(self._users.pause(ask.user, actor=ask.actor))
 
     async def resume(self, ask: Ask) -> Answer:
         """Take work on a user up again."""
         await ask.body(Nothing)
-        return await self._user(self._users.resume(ask.user, actor=ask.caller.name))
+        return await self._user(self._users.resume(ask.user, actor=ask.actor))
 
     async def events(self, ask: Ask) -> Answer:
-        """Show what happened to a user's grant."""
-        return _json(events_view(await self._wait(self._users.events(ask.user, ask.query.limit))))
+        """Show what happened to a user."""
+        asked = ask.query
+        query = EventQuery(
+            limit=asked.limit + 1,  # one more tells whether there is a next page
+            after=asked.cursor,
+            kind=None if asked.kind is None else EventKind(asked.kind),
+            since=asked.since,
+            until=asked.until,
+        )
+        return _json(events_view(await self._wait(self._users.events(ask.user, query)), asked.limit))
 
     async def _user(self, work: Coroutine[Any, Any, User]) -> Answer:
         return _json(user_view(await self._wait(work)))

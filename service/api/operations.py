@@ -25,6 +25,7 @@ CREATE = Operation(
     WRITES,
     body=(NewUser,),
     errors=("conflict", "exists_upstream", "grant_paused", "too_many_requests", *UNAVAILABLE),
+    act="create",
 )
 PAGE = Operation(
     "List users with the state of their pairs",
@@ -42,12 +43,14 @@ CHANGE = Operation(
     WRITES,
     body=(ProfileToChange,),
     errors=(*UNUSABLE, "conflict", *UNAVAILABLE),
+    act="change",
 )
 DELETE = Operation(
     "Delete a user upstream and here, with every token and fingerprint",
     {204: ("The user is gone", None)},
     WRITES,
     errors=(*MISSING, *UNAVAILABLE),
+    act="delete",
 )
 ENROL = Operation(
     "Enrol a pair that the app holds, or recover a user whose tokens were lost (scope admin)",
@@ -56,6 +59,7 @@ ENROL = Operation(
     query=EnrolQuery,
     body=(PairToEnrol, UserToRecover),
     errors=(*UNUSABLE, "grant_live", "conflict", *UNAVAILABLE),
+    act="enrol",
 )
 TOKEN = Operation(
     "Hand out a user's access token",
@@ -63,6 +67,7 @@ TOKEN = Operation(
     TOKENS,
     query=TokenQuery,
     errors=(*UNUSABLE, "min_ttl_too_long", "too_many_requests", *UNAVAILABLE),
+    exchange="token.read",
 )
 REFRESH = Operation(
     "Replace a token that upstream refused, or the pair as it is (force: scope users:write)",
@@ -71,6 +76,7 @@ REFRESH = Operation(
     body=(RefreshAsked,),
     body_optional=True,
     errors=(*UNUSABLE, "too_many_requests", *UNAVAILABLE),
+    exchange="token.refreshed",
 )
 REVOKE = Operation(
     "Make every token handed out so far stop counting here, and have upstream kill it",
@@ -79,6 +85,7 @@ REVOKE = Operation(
     body=(Nothing,),
     body_optional=True,
     errors=(*UNUSABLE, *UNAVAILABLE),
+    act="revoke",
 )
 PAUSE = Operation(
     "Stop all work on a user",
@@ -87,6 +94,7 @@ PAUSE = Operation(
     body=(Nothing,),
     body_optional=True,
     errors=(*UNUSABLE, *UNAVAILABLE),
+    act="pause",
 )
 RESUME = Operation(
     "Take work on a user up again",
@@ -95,9 +103,10 @@ RESUME = Operation(
     body=(Nothing,),
     body_optional=True,
     errors=(*UNUSABLE, *UNAVAILABLE),
+    act="resume",
 )
 EVENTS = Operation(
-    "Show what happened to a user's grant, newest first",
+    "Show what happened to a user's grant and who asked for its tokens, newest first",
     {200: ("The events", EventsView)},
     READS,
     query=EventsQuery,

@@ -6,12 +6,14 @@ Forwarding headers are believed only from peers that the settings name as proxie
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from aiohttp import web
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
+LONGEST_ADDRESS = 128
 
 
 class Peers:
@@ -50,6 +52,12 @@ def _last(request: web.BaseRequest, header: str) -> str:
 
 def _parse(text: str) -> Address | None:
     """Read an address, with or without a port; an IPv4 address in IPv6 clothes becomes itself."""
+    return _parsed(text) if len(text) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Address | None:
+    """Most requests come from few peers: that of a proxy, or of a page that asks again."""
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]

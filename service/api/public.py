@@ -11,6 +11,7 @@ from importlib import resources
 import orjson
 
 from service.api.answer import OPEN, Answer
+from service.api.auditing import Auditing
 from service.api.bearer import may_be_token, parse_bearer
 from service.api.cors import Origins, preflight, require_fetch
 from service.api.doors import Doors
@@ -63,6 +64,7 @@ class PublicDoor:
         self._patience = Patience(doors.public_answer_timeout_s)
         self._path = doors.public_path
         self._peers = peers
+        self._auditing = Auditing(doors.audit, peers)
         self._failures = AddressFailures(doors.address_failures_per_minute)
         self._leaks = Leaks(doors.client_secrets, doors.api_keys, doors.observer)
         self._sessions = Sessions(doors.witnesses, doors.observer)
@@ -80,7 +82,11 @@ class PublicDoor:
         ]
 
     async def refresh(self, call: Call) -> Answer:
-        """Answer a browser that holds a token."""
+        """Answer a browser that holds a token, and keep what came of it."""
+        with self._auditing.exchange(call):
+            return await self._refresh(call)
+
+    async def _refresh(self, call: Call) -> Answer:
         require_fetch(call)
         if call.request.body_exists:
             raise BearerMalformed(

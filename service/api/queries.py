@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qsl
+from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from service.api.body import as_model
 from service.api.fields import CalUserId, Email, UserId
 from service.api.schemas import ABSENT, Body
 from service.broker.errors import Invalid
+from service.broker.model import Place
 
 MAX_PAGE = 200
 MAX_EVENTS = 500
@@ -38,6 +41,32 @@ def _reader(pattern: str, read: Callable[[str], object], words: str) -> BeforeVa
 
 _WHOLE = _reader(r"0|[1-9][0-9]{0,9}", int, "must be a whole number")
 _SECONDS = _reader(r"[0-9]{1,6}(\.[0-9]{1,3})?", float, "must be a number of seconds")
+_INSTANT_WORDS = "must be an instant like 2026-03-01T12:00:00Z"
+_INSTANT_FORM = (
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+_CURSOR_FORM = r"([0-9]{1,17})-([0-9a-f]{32})"
+
+
+def _instant(text: str) -> datetime:
+    """Read an instant; one at either end of the calendar that UTC cannot hold is that end."""
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except OverflowError:
+        end = date.min if text.startswith("0") else date.max
+        return datetime(end.year, end.month, end.day, tzinfo=UTC)
+    except ValueError:
+        raise ValueError(_INSTANT_WORDS) from None
+
+
+def _place(text: str) -> Place:
+    micros, _, digits = text.partition("-")
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(micros))
+    return Place(at, UUID(digits))
+
+
+_INSTANT = _reader(_INSTANT_FORM, _instant, _INSTANT_WORDS)
+_PLACE = _reader(_CURSOR_FORM, _place, "must be the cursor of a page before it")
 _FLAG = _reader(r"true|false", lambda text: text == "true", "must be true or false")
 
 
@@ -70,8 +99,14 @@ class PageQuery(Query):
 
 
 class EventsQuery(Query):
-    """How many events."""
+    """Which events, and how many of them; `since` and `until` are instants (RFC 3339)."""
 
+    cursor: Annotated[Place, _PLACE, WithJsonSchema({"type": "string", "pattern": f"^{_CURSOR_FORM}$"})] = (
+        ABSENT
+    )
+    kind: Literal["exchange", "change", "act", "signal"] = ABSENT
+    since: Annotated[datetime, _INSTANT] = ABSENT
+    until: Annotated[datetime, _INSTANT] = ABSENT
     limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_EVENTS)] = 50
 
 

@@ -33,6 +33,7 @@ class Call:
     origin: str | None = None
     sharing: bytes = b""
     key: UserKey | None = None
+    request_id: str = ""
 
 
 Handler = Callable[[Call], Awaitable[Answer]]
@@ -43,7 +44,8 @@ class Operation:
     """What the interface's description says of a route, and what admits a caller to it.
 
     `scopes`: a caller needs one of them. `body`: one of these models fits it. `errors`: the codes that
-    are special to this route.
+    are special to this route. `exchange` is the event that asking for a token is kept as, `act`
+    names an order, which is kept also when it is not carried out.
     """
 
     summary: str
@@ -55,6 +57,8 @@ class Operation:
     errors: tuple[str, ...] = ()
     media_type: str = "application/json"
     anonymous: bool = False
+    exchange: str = ""
+    act: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,16 @@ from collections.abc import Hashable
 from typing import Protocol
 
 from service.broker.answers import Admit
-from service.broker.model import CurrentToken, Enrolment, GrantEvent, Profile, ProfileChange, User, UserKey
+from service.broker.model import (
+    CurrentToken,
+    Enrolment,
+    Event,
+    EventQuery,
+    Profile,
+    ProfileChange,
+    User,
+    UserKey,
+)
 from service.broker.ports import UserQuery
 
 
@@ -70,8 +79,8 @@ class Users(Protocol):
     async def resume(self, key: UserKey, *, actor: str) -> User:
         """Take work on the user up again."""
 
-    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
-        """Return what happened to the grant, newest first."""
+    async def events(self, key: UserKey, query: EventQuery) -> list[Event]:
+        """Return what happened to the user, newest first."""
 
 
 class Readiness(Protocol):

@@ -6,15 +6,17 @@ Turns the broker's words into the caller's. A refresh token has no field here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from service.broker.model import CurrentToken, Grant, GrantEvent, GrantState, User
+from service.broker.model import CurrentToken, Event, EventKind, Grant, GrantState, User
 
 UpstreamId = Annotated[int | str, Field(description="the user's id upstream: a number at Cal.com")]
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 class View(BaseModel):
@@ -88,20 +90,32 @@ class UsersPage(View):
 
 
 class EventView(View):
-    """Something that happened to a grant."""
+    """Something that happened to a grant, or was asked about it; never a token."""
 
     at: datetime
+    kind: EventKind
     event: str
-    generation: int | None
+    outcome: str | None = Field(description="ok, or the code of the answer")
     reason: str | None
     trigger: str | None
-    actor: str | None
+    generation: int | None = Field(description="the grant's, or the one handed out")
+    presented: int | None = Field(description="the generation of the token that was presented")
+    actor: str | None = Field(description="the caller of the internal listener who asked or ordered")
+    request_id: str | None = Field(description="of the first, where several are counted")
+    address: str | None
+    origin: str | None
+    agent: str | None = Field(description="a keyed hash of the user agent")
+    fingerprint: str | None = Field(description="the first 8 digits of the presented token's keyed hash")
+    facts: dict[str, str | int | float | bool | list[str]] | None
+    count: int = Field(description="how many alike are counted here")
+    last_at: datetime | None = Field(description="when the last of several was")
 
 
 class EventsView(View):
-    """What happened to a grant, newest first."""
+    """A page of what happened to a user, newest first."""
 
     events: list[EventView]
+    cursor: str | None = Field(description="the cursor of the next page, null on the last one")
 
 
 def service_token(current: CurrentToken) -> ServiceToken:
@@ -164,18 +178,20 @@ def users_page(users: Sequence[User], limit: int) -> UsersPage:
     return UsersPage(users=[user_view(user) for user in shown], cursor=cursor)
 
 
-def events_view(events: Sequence[GrantEvent]) -> EventsView:
-    """Return the events as they are shown."""
-    return EventsView(
-        events=[
-            EventView(
-                at=event.at,
-                event=event.event,
-                generation=event.generation,
-                reason=event.reason,
-                trigger=event.trigger,
-                actor=event.actor,
-            )
-            for event in events
-        ]
-    )
+def events_view(events: Sequence[Event], limit: int) -> EventsView:
+    """Return the page of at most `limit`; what was found beyond it says that there is a next one."""
+    shown = [_event_view(event) for event in events[:limit]]
+    return EventsView(events=shown, cursor=cursor_at(events[limit - 1]) if len(events) > limit else None)
+
+
+def cursor_at(event: Event) -> str | None:
+    """Return the place of an event as a cursor: microseconds since the epoch, and its id."""
+    return None if event.id is None else f"{(event.at - _EPOCH) // _MICROSECOND}-{event.id.hex}"
+
+
+def _event_view(event: Event) -> EventView:
+    facts = event.facts and {
+        name: list(fact) if isinstance(fact, list | tuple) else fact for name, fact in event.facts.items()
+    }
+    values = {name: getattr(event, name) for name in EventView.model_fields}
+    return EventView(**{**values, "facts": facts})

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from datetime import timedelta
 
+from service.broker.asking import was_given
 from service.broker.confirmations import Confirmations
 from service.broker.errors import (
     GrantDead,
@@ -156,6 +157,7 @@ class Answers:
                 if decision is Decision.SERVE_AND_REFRESH:
                     self._kick(current)
                 self._ports.observer.note("answer", key, source=seen.source)
+                was_given(current.generation)
                 return current
             if not charged:
                 self._charge(current)

@@ -1,4 +1,4 @@
-"""What is done to a grant on somebody's order: force, revoke, pause, resume, and its history."""
+"""What is done to a grant on somebody's order: force, revoke, pause, resume."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from service.broker.errors import GrantDead, GrantPaused, Invalid, RefreshInProgress, UserUnknown
-from service.broker.model import Grant, GrantEvent, GrantState, Marks, Trigger, UserKey
+from service.broker.model import Grant, GrantState, Marks, Trigger, UserKey
 from service.broker.policy import Terms, due_at, require_live
 from service.broker.ports import Ports
 from service.broker.recovery import Asker
@@ -67,10 +67,6 @@ class Grants:
         await self._ports.cache.forget(key)
         await self._ports.grants.set_state(key, GrantState.DEAD, reason, due_at=None, actor=actor)
         self._ports.observer.note("grant.died", key, reason=reason)
-
-    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
-        """Return what happened to the grant, newest first."""
-        return await self._ports.grants.events(key, limit)
 
     async def _replace_all(self, key: UserKey, *, revoke: bool, actor: str) -> Grant:
         """Mark, wait out one near-cache life, then call upstream: what raced the mark is gone by then."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from service.broker.asking import showed, was_refused
 from service.broker.errors import TokenUnknown
 from service.broker.model import (
     Binding,
@@ -68,8 +69,10 @@ class Identities:
         fingerprints = self._ports.fingerprints.of(access_token)
         hit = await self._ports.cache.find(fingerprints)
         if hit is not None and _in_order(hit) and self._why_not(hit.presented, hit.current) is None:
+            showed(fingerprints[0], hit.presented)
             return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
         entry, standing = await self._ports.grants.find(fingerprints) or _OF_NOBODY
+        showed(fingerprints[0], entry)
         reason = self._why_not(entry, standing)
         if standing.state is not GrantState.LIVE:
             reason = "unknown" if entry.key is NOBODY else standing.state.lower()
@@ -88,9 +91,13 @@ class Identities:
         fingerprints = self._ports.fingerprints.of(access_token)
         hit = await self._ports.cache.find(fingerprints)
         if hit is not None and _in_order(hit):
+            showed(fingerprints[0], hit.presented)
             return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
         found = await self._ports.grants.find(fingerprints)
-        return None if found is None else await self._load(found[0], fingerprints[0])
+        if found is None:
+            return None
+        showed(fingerprints[0], found[0])
+        return await self._load(found[0], fingerprints[0])
 
     def admit_still(self, seen: Seen) -> None:
         """Ask once more after a wait, for a revoke that came meanwhile; nothing else ends what was begun."""
@@ -116,6 +123,7 @@ class Identities:
         return refusal_of(entry, current, self._ports.clock(), self._terms, bound=True)
 
     def _refuse(self, entry: LineageEntry, reason: str) -> NoReturn:
+        was_refused(reason)
         self._reuses.note_refused(entry, reason)
         raise TokenUnknown
 

@@ -1,6 +1,6 @@
 """Tells of refused tokens, and notices those that may be in wrong hands: a reason to tell, never to refuse.
 
-Used after a revoke, far behind the current one, or from many addresses. Told and written behind the callers,
+Used after a revoke, far behind the current one, or from many addresses. Told behind the callers,
 so that nobody's answer takes longer for it. Keeps what names a token in the lineage, never the token.
 """
 
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from service.broker.errors import StorageUnavailable
 from service.broker.model import LineageEntry, UserKey
-from service.broker.ports import Clock, GrantStore, Observer, Reuse
+from service.broker.ports import Clock, GrantStore, Observer
 
 FAR_BEHIND = 3
 """A token with more newer ones than this is far behind: a page that was open is not, for hours."""
@@ -72,7 +72,7 @@ class Addresses:
 
 
 class Reuses:
-    """Collects what is noticed, and hands it to the log, the figures and the grants' history."""
+    """Collects what is noticed, and tells the observer, who has it logged, counted and kept."""
 
     def __init__(self, store: GrantStore, observer: Observer, clock: Clock) -> None:
         self._store = store
@@ -83,8 +83,6 @@ class Reuses:
         self._suspects: dict[Token, Context] = {}
         self._judged: OrderedDict[Token, int] = OrderedDict()
         self._noticed: dict[tuple[Token, Kind], _Noticed] = {}
-        self._written: OrderedDict[tuple[Token, Kind], datetime] = OrderedDict()
-        self._unwritten: list[Reuse] = []
 
     def note_refused(self, entry: LineageEntry, reason: str) -> None:
         """Take in that a token was refused. It is told later: some lines take longer to write than others."""
@@ -102,12 +100,11 @@ class Reuses:
                 self._suspects[token] = copy_context()
 
     async def flush(self) -> None:
-        """Tell and write down what was noticed; what cannot be written now is kept for the next time."""
+        """Tell of what was noticed; what cannot be judged now is kept for the next time."""
         self._sort_out()
         self._tell()
         await self._judge()
         self._tell()
-        await self._write()
 
     def _notice(self, token: Token, kind: Kind, context: Context, **facts: int) -> None:
         if len(self._noticed) < _MOST_WAITING:
@@ -138,26 +135,12 @@ class Reuses:
                 self._notice(token, Kind.FAR_BEHIND, context, behind=distance)
 
     def _tell(self) -> None:
-        """Tell of each token once, however often it came; its user's history names it once an hour."""
-        now, (noticed, self._noticed) = self._clock(), (self._noticed, {})
+        """Tell of each token once, however often it came, in the context of the first such request."""
+        noticed, self._noticed = self._noticed, {}
         for (token, kind), one in noticed.items():
             (key, generation), facts = token, one.facts
             told = {"kind": kind, "generation": generation, "times": one.times, **facts}
             one.context.run(self._observer.note, "token.reuse", key, **told)
-            written_at = self._written.get((token, kind))
-            if (written_at is None or now - written_at >= _HOUR) and len(self._unwritten) < _MOST_WAITING:
-                _remember(self._written, (token, kind), now)
-                self._unwritten.append(Reuse(key, generation, kind, now))
-
-    async def _write(self) -> None:
-        unwritten, self._unwritten = self._unwritten, []
-        if not unwritten:
-            return
-        try:
-            await self._store.note_reuse(unwritten)
-        except StorageUnavailable:
-            self._unwritten = unwritten + self._unwritten
-            raise
 
 
 def _remember(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:

@@ -24,8 +24,9 @@ from service.broker.model import (
     Denied,
     Done,
     Enrolment,
+    Event,
+    EventQuery,
     Found,
-    GrantEvent,
     GrantState,
     LookupOutcome,
     MintedPair,
@@ -63,6 +64,7 @@ class Users:
         """Note that the app has vouched, and let what is cached say so too."""
         now = self._ports.clock()
         await self._ports.grants.vouch(key, now)
+        self._ports.observer.note("user.vouched", key)
         hit = await self._ports.cache.current(key)
         if hit is not None:
             binding = replaced(hit.current.binding, vouched_at=now)
@@ -83,10 +85,12 @@ class Users:
         await self._grants.resume(key, actor=actor)
         return await self.read(key)
 
-    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
-        """Return what happened to the user's grant, newest first; raises UserUnknown."""
-        await self.read(key)
-        return await self._grants.events(key, limit)
+    async def events(self, key: UserKey, query: EventQuery) -> list[Event]:
+        """Return what happened to the user, newest first, also after its end; raises UserUnknown."""
+        found = await self._ports.events.page(key, query)
+        if not found:
+            await self.read(key)
+        return found
 
     async def page(self, query: UserQuery) -> list[User]:
         """Return one page of users in the order of their ids."""
@@ -192,7 +196,7 @@ class Users:
             await self._grants.bury(key, "user_gone", actor=actor)
         if not isinstance(outcome, Done):
             raise await self._calls.failure(key.client, outcome)
-        await self._ports.users.change_profile(key, profile)
+        await self._ports.users.change_profile(key, profile, fields=list(change.fields), actor=actor)
         return await self.read(key)
 
     async def delete(self, key: UserKey, *, actor: str) -> None:
@@ -215,7 +219,7 @@ class Users:
             gone = isinstance(outcome, Denied) and outcome.code is Denial.USER_GONE
             if not gone and not isinstance(outcome, Done):
                 raise await self._calls.failure(key.client, outcome)
-        await self._ports.users.forget(key)
+        await self._ports.users.forget(key, actor=actor)
         await self._ports.cache.forget(key)
 
     def _grant(

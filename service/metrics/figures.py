@@ -88,6 +88,7 @@ class Metrics:
         self.unreadable = self._counter(
             "unreadable", "Grants found due whose tokens no key here can open.", "client"
         )
+        self.events_dropped = self._counter("events_dropped", "Events of the audit that found no room.")
         self.cache_key_missing = self._counter(
             "cache_key_missing", "Cached answers met whose key is no longer in the ring."
         )

@@ -154,6 +154,10 @@ def _unreadable(state: _State, client: str, _: Facts) -> None:
     state.metrics.unreadable.of(client).inc()
 
 
+def _events_dropped(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.events_dropped.of().inc(facts["count"])
+
+
 def _budget(state: _State, client: str, facts: Facts) -> None:
     state.metrics.rate_budget_remaining.of(client).set(facts["value"])
 
@@ -255,6 +259,8 @@ RULES: dict[str, Rule] = {
     "client_secret.changed": Rule(INFO, _client_secret),
     "answer": Rule(NEVER, _answer),
     "token.reuse": Rule(WARNING, _reuse),
+    "events.dropped": Rule(WARNING, _events_dropped),
+    "user.vouched": Rule(DEBUG),
     "budget.remaining": Rule(NEVER, _budget),
     "upstream.call": Rule(DEBUG, _upstream),
     "worker.sweep": Rule(_sweep_level, _sweep),

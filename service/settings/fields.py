@@ -24,8 +24,10 @@ UNPREFIXED = frozenset({"CAL_API_URL", "CAL_OAUTH_CLIENT_ID", "X_CAL_SECRET_KEY"
 Role = Literal["serve", "work", "migrate", "rewrap"]
 RUNNING: tuple[Role, ...] = ("serve", "work")
 SERVING: tuple[Role, ...] = ("serve",)
+WORKING: tuple[Role, ...] = ("work",)
 STORING: tuple[Role, ...] = (*RUNNING, "rewrap")
 LONGEST_WINDOW = timedelta(days=7)
+SHORTEST_RETENTION = timedelta(days=1)
 
 
 def env_name(field: str) -> str:
@@ -68,8 +70,16 @@ def _window(text: str) -> timedelta:
     return duration
 
 
+def _retention(text: str) -> timedelta:
+    duration = grammar.parse_duration(text)
+    if duration < SHORTEST_RETENTION:
+        raise ValueError(f"must be at least {grammar.show_duration(SHORTEST_RETENTION)}")
+    return duration
+
+
 Span = Annotated[timedelta, BeforeValidator(_span_of_time), Form("duration")]
 Window = Annotated[timedelta, BeforeValidator(_window), Form("duration, `7d` at most, or `0`")]
+Retention = Annotated[timedelta, BeforeValidator(_retention), Form("duration, `1d` at least")]
 ClientId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$"), Form("1 to 64 letters, digits, `_` or `-`")
 ]

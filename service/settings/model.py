@@ -15,6 +15,7 @@ from service.settings import grammar
 from service.settings.fields import (
     SERVING,
     STORING,
+    WORKING,
     AddressOf,
     ApiUrl,
     AppUrl,
@@ -29,6 +30,7 @@ from service.settings.fields import (
     Origins,
     Processes,
     RateOf,
+    Retention,
     ServiceAccounts,
     Span,
     UrlPath,
@@ -246,6 +248,11 @@ class Values(BaseSettings):
     drain: Span = span("45s", "How long refreshes that run may take to end at shutdown.")
     grace: Span = span("60s", "What the platform allows between SIGTERM and SIGKILL.")
 
+    events_kept: Retention = span(
+        "90d",
+        "How long it is kept what happened to a user and who asked for its tokens; whole days go at a time.",
+        WORKING,
+    )
     access_log: Annotated[Literal["misses", "all", "none"], BeforeValidator(lower)] = setting(
         "misses", "all", "`all` also logs the answers that came from a cache; all are counted anyway."
     )

@@ -23,7 +23,6 @@ _GRANTS = {
     name: f"grant.{name}"
     for name in (
         "load", "find", "mark_refused", "distrust", "clear_distrust", "vouch", "request_force", "set_state",
-        "events",
     )
 }  # fmt: skip
 _USERS = {
@@ -54,6 +53,7 @@ def follow_ports(ports: Ports, tracing: Tracing) -> Ports:
         claims=steps(ports.claims, _CLAIMS, "postgresql"),
         grants=steps(ports.grants, _GRANTS, "postgresql"),
         users=steps(ports.users, _USERS, "postgresql"),
+        events=steps(ports.events, {"page": "event.page"}, "postgresql"),
         providers={name: steps(provider, _PROVIDER) for name, provider in ports.providers.items()},
         wakeups=steps(ports.wakeups, {"wait": "lease.wait"}, "redis"),
         budget=steps(ports.budget, {"take": "budget.take"}, "redis"),

@@ -101,14 +101,14 @@ async def test_a_buried_grant_is_dead_for_its_reason_and_never_due_again(stores)
     buried = await ended(stores, claimed, state=GrantState.DEAD, reason="user_gone", event="grant.died")
     assert (buried.state, buried.reason, buried.claim) == (GrantState.DEAD, "user_gone", None)
     assert await stores.column("due_at") is None
-    [event] = await stores.grants.events(ANNA, 1)
+    [event] = await stores.happened(ANNA, 1)
     assert (event.event, event.reason) == ("grant.died", "user_gone")
 
 
 async def test_a_reason_without_a_state_is_the_events_and_not_the_grants(stores):
     grant = await ended(stores, await stores.claimed(), reason="throttled", event="refresh.unavailable")
     assert grant.reason == "grant.created"
-    assert (await stores.grants.events(ANNA, 1))[0].reason == "throttled"
+    assert (await stores.happened(ANNA, 1))[0].reason == "throttled"
 
 
 async def test_a_grant_that_was_paused_meanwhile_stays_so_and_is_not_due(stores):
@@ -122,10 +122,10 @@ async def test_a_grant_that_was_paused_meanwhile_stays_so_and_is_not_due(stores)
 async def test_only_an_end_that_names_its_event_is_in_the_history(stores):
     claimed = await stores.claimed()
     await ended(stores, claimed, failed="throttled")
-    assert [event.event for event in await stores.grants.events(ANNA, 9)] == ["grant.created"]
+    assert [event.event for event in await stores.happened(ANNA, 9)] == ["grant.created"]
     claimed = await stores.claims.claim(ANNA, claimed.generation, "this-process")
     await ended(stores, claimed, failed="throttled", event="refresh.unavailable")
-    [event, _] = await stores.grants.events(ANNA, 9)
+    [event, _] = await stores.happened(ANNA, 9)
     noted = (event.event, event.reason, event.generation)
     assert noted == ("refresh.unavailable", "throttled", claimed.generation)
 

@@ -17,7 +17,7 @@ from tests.support.stored import DEADLINE, WINDOW, fingerprint_of, open_stores
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 EVERYTHING = """
     SELECT (SELECT jsonb_agg(g) FROM grants g) || (SELECT jsonb_agg(l) FROM lineage l)
-        || (SELECT jsonb_agg(e) FROM events e) || (SELECT jsonb_agg(u) FROM users u)
+        || (SELECT jsonb_agg(e) FROM audit_events e) || (SELECT jsonb_agg(u) FROM users u)
 """
 
 
@@ -43,7 +43,7 @@ async def replace_pair(stores, claimed):
 
 
 async def forget(stores, claimed):
-    await stores.users.forget(claimed.key)
+    await stores.users.forget(claimed.key, actor="a-test")
     await stores.link(BERT, "second")
 
 
@@ -72,7 +72,7 @@ async def test_who_has_lost_the_claim_writes_nothing(stores, taken_away):
 
 async def recreate(stores, claimed):
     """Forget the user, create it anew and claim it: the epoch begins at 1 again."""
-    await stores.users.forget(claimed.key)
+    await stores.users.forget(claimed.key, actor="a-test")
     return await stores.claimed(name="anew", owner=claimed.claim.owner)
 
 
@@ -134,12 +134,12 @@ async def test_a_settled_pair_leaves_a_line_and_an_event_behind(stores):
     entry, standing = await stores.grants.find(fingerprint_of("next"))
     assert (entry.generation, entry.counts_until) == (settled.generation, settlement.counts_until)
     assert standing.generation == settled.generation
-    [event] = await stores.grants.events(ANNA, 1)
+    [event] = await stores.happened(ANNA, 1)
     noted = (event.event, event.generation, event.trigger)
     assert noted == ("refresh.rotated", settled.generation, Trigger.KEEPALIVE)
 
 
-@pytest.mark.parametrize("table", ["lineage", "events"])
+@pytest.mark.parametrize("table", ["lineage", "audit_events"])
 async def test_a_pair_is_committed_with_its_line_and_its_event_or_not_at_all(stores, table):
     claimed = await stores.claimed()
     await stores.raw.execute(f"ALTER TABLE {table} ADD CHECK (generation <= {claimed.generation}) NOT VALID")

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from service.broker.errors import SealBroken
-from service.broker.model import Binding, GrantEvent, GrantState, Marks, Standing, UserKey
-from service.broker.ports import Reuse
+from service.broker.model import Binding, GrantState, Marks, Standing, UserKey
 from tests.support.builders import DAY, HOUR, NOON, SECOND, TICK, a_pair, a_settlement, a_use
 from tests.support.cached import ANNA, BERT
 from tests.support.stored import RING, WINDOW, fingerprint_of, open_stores
@@ -110,15 +109,6 @@ async def test_how_far_behind_a_token_is_is_how_many_its_user_has_had_since(stor
     assert await stores.grants.behind([]) == []
 
 
-async def test_what_was_noticed_of_tokens_stands_in_their_users_histories(stores):
-    anna, bert = await stores.link(ANNA, "anna"), await stores.link(BERT, "bert")
-    noticed = [Reuse(one.key, one.generation, f"of {one.key.user_id}", NOON) for one in (anna, bert)]
-    await stores.grants.note_reuse(noticed)
-    for one in (anna, bert):
-        newest = (await stores.grants.events(one.key, 9))[0]
-        assert newest == GrantEvent(NOON, "token.reuse", one.generation, f"of {one.key.user_id}")
-
-
 async def test_a_refresh_token_finds_nobody(stores):
     linked = await stores.link()
     assert await stores.grants.find(RING.of(linked.pair.refresh_token)) is None
@@ -203,7 +193,7 @@ async def test_an_order_to_force_stands_and_is_due_at_once(stores, revoke, event
     assert (ordered.marks, ordered.retry_at) == (Marks(force_pending=True), None)
     assert ordered.not_before_generation == (linked.generation if revoke else 0)
     assert await due(stores) <= await stores.grants.now()
-    [last, _] = await stores.grants.events(ANNA, 9)
+    [last, _] = await stores.happened(ANNA, 9)
     assert (last.event, last.actor, last.generation) == (event, "an-operator", linked.generation)
 
 
@@ -218,7 +208,7 @@ async def test_nobody_is_forced_paused_or_marked_where_there_is_no_grant(stores)
     assert await stores.grants.request_force(NOBODY, revoke=True, actor="a-test") is None
     assert await stores.grants.set_state(NOBODY, GrantState.DEAD, "x", due_at=None, actor="a-test") is None
     assert await stores.grants.mark_refused(NOBODY, 7) is False
-    assert await stores.grants.events(NOBODY, 9) == []
+    assert await stores.happened(NOBODY, 9) == []
 
 
 @pytest.mark.parametrize(
@@ -230,7 +220,7 @@ async def test_a_state_is_set_with_its_reason_its_next_instant_and_its_event(sto
     moved = await stores.grants.set_state(ANNA, state, "said so", due_at=NOON, actor="an-operator")
     assert moved == replace(linked, state=state, reason="said so")
     assert await due(stores) == (NOON if state is GrantState.LIVE else None)
-    [last, _] = await stores.grants.events(ANNA, 9)
+    [last, _] = await stores.happened(ANNA, 9)
     assert (last.event, last.reason, last.actor) == (event, "said so", "an-operator")
 
 
@@ -249,7 +239,7 @@ async def test_what_happened_is_told_newest_first_and_no_more_than_asked_for(sto
     await stores.link()
     for revoke in (True, False, True):
         await stores.grants.request_force(ANNA, revoke=revoke, actor="a-test")
-    events = [event.event for event in await stores.grants.events(ANNA, 3)]
+    events = [event.event for event in await stores.happened(ANNA, 3)]
     assert events == ["grant.revoked", "grant.forced", "grant.revoked"]
 
 
@@ -263,7 +253,7 @@ async def test_two_clients_with_the_same_user_ids_do_not_meet(stores):
     await stores.grants.set_state(ANNA, GrantState.DEAD, "refused", due_at=None, actor="a-test")
     await stores.grants.note_uses([a_use(ours, by_browser=True)])
     assert await stores.grants.load(OTHER) == theirs
-    assert [event.event for event in await stores.grants.events(OTHER, 9)] == ["grant.created"]
+    assert [event.event for event in await stores.happened(OTHER, 9)] == ["grant.created"]
     assert (await stores.grants.find(fingerprint_of("theirs")))[1] == stands(theirs)
 
 

@@ -115,7 +115,7 @@ async def test_a_pair_of_the_same_generation_from_a_restored_row_is_not_touched(
 
 async def test_a_user_who_is_deleted_meanwhile_stays_deleted(stores, linked):
     interrupted = Interrupted(stores.database, BOTH)
-    interrupted.meanwhile = lambda: stores.users.forget(USERS[1])
+    interrupted.meanwhile = lambda: stores.users.forget(USERS[1], actor="a-test")
     assert (await interrupted.page(START, ALL)).resealed == 4
     assert await stores.raw.fetchrow(ROW, "u1") is None
 

@@ -35,7 +35,12 @@ async def everything(stores, number):
     settled = await stores.claims.settle(a_settlement(claimed.claim, f"{name}-next"))
     found = await stores.grants.find(fingerprint_of(f"{name}-next"))
     is_current = found[1].generation == settled.generation
-    return created is not None, settled is not None, is_current, await stores.users.forget(key)
+    return (
+        created is not None,
+        settled is not None,
+        is_current,
+        await stores.users.forget(key, actor="a-test"),
+    )
 
 
 @pytest.mark.parametrize("change", [EXPANDED, WIDENED], ids=["expanded", "widened"])

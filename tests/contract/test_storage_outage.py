@@ -1,12 +1,21 @@
 """While PostgreSQL is away every store says so in one way; once it is back, so are they, on their own."""
 
 import asyncio
+from uuid import UUID
 
 import pytest
 
 from service.broker.errors import StorageUnavailable
-from service.broker.model import ClaimKind, GrantState, Intent
-from service.broker.ports import Aftermath, ClaimStore, GrantStore, Reuse, Upkeep, UserQuery, UserStore
+from service.broker.model import ClaimKind, Event, EventQuery, GrantState, Intent, Recorded
+from service.broker.ports import (
+    Aftermath,
+    ClaimStore,
+    EventStore,
+    GrantStore,
+    Upkeep,
+    UserQuery,
+    UserStore,
+)
 from sql.migrate import migrate
 from tests.support.builders import DAY, NOON, a_claim, a_grant, a_new_grant, a_profile, a_settlement, a_use
 from tests.support.cached import ANNA
@@ -16,6 +25,7 @@ from tests.support.waiting import eventually
 CLAIM = a_claim()
 INTENT = Intent(NOON, "x", 1)
 OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+A_RECORD = Recorded(UUID(int=1), ANNA, Event(NOON, "token.read"))
 
 
 @pytest.fixture
@@ -51,19 +61,19 @@ def every_call(stores):
         "clear_distrust": lambda: grants.clear_distrust(ANNA, 7, NOON),
         "note_uses": lambda: grants.note_uses([a_use(a_grant())]),
         "behind": lambda: grants.behind([(ANNA, 7)]),
-        "note_reuse": lambda: grants.note_reuse([Reuse(ANNA, 7, "revoked", NOON)]),
         "vouch": lambda: grants.vouch(ANNA, NOON),
         "request_force": lambda: grants.request_force(ANNA, revoke=True, actor="x"),
         "set_state": lambda: grants.set_state(ANNA, GrantState.DEAD, "x", due_at=None, actor="x"),
-        "events": lambda: grants.events(ANNA, 5),
+        "write": lambda: stores.events.write([A_RECORD]),
+        "page": lambda: stores.events.page(ANNA, EventQuery()),
         "load_user": lambda: users.load_user(ANNA),
         "list_users": lambda: users.list_users(UserQuery("first-client")),
         "begin_create": lambda: users.begin_create(ANNA, a_profile(), "x"),
         "note_attempt": lambda: users.note_attempt(ANNA, INTENT),
         "abandon_create": lambda: users.abandon_create(ANNA, INTENT, uncertain=False),
         "link": lambda: users.link(a_new_grant(), None, replace=True),
-        "change_profile": lambda: users.change_profile(ANNA, a_profile()),
-        "forget": lambda: users.forget(ANNA),
+        "change_profile": lambda: users.change_profile(ANNA, a_profile(), fields=["name"], actor="x"),
+        "forget": lambda: users.forget(ANNA, actor="a-test"),
         "gauges": lambda: upkeep.gauges("first-client", NOON),
         "prepare_partitions": lambda: upkeep.prepare_partitions(NOON),
         "prune": lambda: upkeep.prune(NOON, DAY),
@@ -87,7 +97,7 @@ async def answers(stores):
 
 
 async def test_every_promised_method_is_tried(shared):
-    promised = [vars(port) for port in (ClaimStore, GrantStore, UserStore, Upkeep)]
+    promised = [vars(port) for port in (ClaimStore, GrantStore, UserStore, EventStore, Upkeep)]
     names = {name for methods in promised for name in methods if not name.startswith("_")}
     assert set(every_call(shared)) == names
 

@@ -154,7 +154,7 @@ async def conflicting_create(stores):
 
 async def conflicting_change(stores):
     await stores.link(BERT, "next")
-    await stores.users.change_profile(BERT, a_profile())
+    await stores.users.change_profile(BERT, a_profile(), fields=["bio"], actor="a-test")
 
 
 async def altered_seal(stores):
@@ -185,7 +185,7 @@ async def reason_missing(stores, claimed):
 
 
 async def lone_surrogate(stores, claimed):
-    await stores.users.change_profile(claimed.key, a_profile("hush\ud800"))
+    await stores.users.change_profile(claimed.key, a_profile("hush\ud800"), fields=["bio"], actor="a-test")
 
 
 async def zero_character(stores, claimed):
@@ -193,7 +193,7 @@ async def zero_character(stores, claimed):
 
 
 async def zero_character_in_a_profile(stores, claimed):
-    await stores.users.change_profile(claimed.key, a_profile(bio="hush\x00"))
+    await stores.users.change_profile(claimed.key, a_profile(bio="hush\x00"), fields=["bio"], actor="a-test")
 
 
 async def number_too_large(stores, claimed):

@@ -2,10 +2,11 @@
 
 import asyncio
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
-from service.broker.model import ClaimKind, UserKey
+from service.broker.model import ClaimKind, Event, Recorded, UserKey
 from service.broker.ports import Aftermath, Gauges
 from tests.support.builders import DAY, HOUR, MINUTE, NOON, SECOND, TICK, a_pair, a_settlement
 from tests.support.cached import ANNA, BERT
@@ -47,7 +48,7 @@ async def known(stores, *names):
 
 
 async def test_room_is_made_for_today_and_the_longest_window_ahead(stores):
-    assert await stores.upkeep.prepare_partitions(NOON) == 9
+    assert await stores.upkeep.prepare_partitions(NOON) == 2 * 9
     days = [f"lineage_{NOON + n * DAY:%Y%m%d}" for n in range(9)]
     assert await partitions(stores) == [*days, "lineage_rest"]
     assert days[0] == "lineage_20240304"
@@ -56,8 +57,8 @@ async def test_room_is_made_for_today_and_the_longest_window_ahead(stores):
 async def test_only_what_is_missing_is_made(stores):
     await stores.upkeep.prepare_partitions(NOON)
     assert await stores.upkeep.prepare_partitions(NOON + 11 * HOUR) == 0
-    assert await stores.upkeep.prepare_partitions(MIDNIGHT) == 1
-    assert await stores.upkeep.prepare_partitions(MIDNIGHT + 30 * DAY) == 9
+    assert await stores.upkeep.prepare_partitions(MIDNIGHT) == 2 * 1
+    assert await stores.upkeep.prepare_partitions(MIDNIGHT + 30 * DAY) == 2 * 9
 
 
 async def test_the_day_is_the_day_in_utc_whatever_the_instants_zone(stores):
@@ -77,7 +78,7 @@ async def test_a_line_stands_in_the_day_it_stops_counting(stores):
 
 async def test_lines_written_before_there_was_room_stay_where_they_are(stores):
     await line(stores, "first", MIDNIGHT)
-    assert await stores.upkeep.prepare_partitions(NOON) == 8
+    assert await stores.upkeep.prepare_partitions(NOON) == 8 + 9
     assert "lineage_20240305" not in await partitions(stores)
     await line(stores, "second", MIDNIGHT + SECOND)
     assert await rooms(stores) == ["lineage_rest", "lineage_rest"]
@@ -103,7 +104,7 @@ async def test_lines_in_the_rest_are_pruned_to_the_instant(stores):
 
 async def test_room_is_made_again_once_the_rest_is_empty_of_that_day(stores):
     await line(stores, "over", NOON)
-    assert await stores.upkeep.prepare_partitions(NOON) == 8
+    assert await stores.upkeep.prepare_partitions(NOON) == 8 + 9
     await stores.upkeep.prune(NOON + SECOND, MONTH)
     assert await stores.upkeep.prepare_partitions(NOON + SECOND) == 1
 
@@ -122,16 +123,50 @@ async def test_a_grant_whose_line_is_gone_is_settled_as_before(stores):
     assert await known(stores, "first", "next") == ["next"]
 
 
-async def test_events_are_kept_for_their_time(stores):
-    await stores.link(counts_until=FAR_AHEAD)
+EVENT_DAYS = PARTITIONS.replace("lineage", "audit_events")
+
+
+async def wrote(stores, *ats):
+    """Keep an event of these instants, each named by its place."""
+    events = [Recorded(uuid4(), ANNA, Event(at, str(place))) for place, at in enumerate(ats)]
+    await stores.events.write(events)
+
+
+async def test_days_of_events_that_are_out_of_retention_go_and_nothing_else_does(stores):
+    linked = await stores.link(counts_until=FAR_AHEAD)
+    await stores.upkeep.prepare_partitions(NOON)
+    await wrote(stores, MIDNIGHT - TICK, MIDNIGHT)
+    assert await stores.upkeep.prune(MIDNIGHT + MONTH - TICK, MONTH) == 9
+    assert await stores.upkeep.prune(MIDNIGHT + MONTH, MONTH) == 1
+    assert [event.event for event in await stores.happened()] == ["grant.created", "1"]
+    assert await stores.grants.load(ANNA) == linked
+    assert await known(stores, "first") == ["first"]
+
+
+async def test_no_event_younger_than_a_day_is_dropped_whatever_clock_and_setting_say(stores):
+    await stores.link()
     now = await stores.grants.now()
-    assert await stores.upkeep.prune(now + MONTH - HOUR, MONTH) == 0
-    assert len(await stores.grants.events(ANNA, 9)) == 1
-    assert await stores.upkeep.prune(now + MONTH + HOUR, MONTH) == 1
-    assert await stores.grants.events(ANNA, 9) == []
+    await stores.upkeep.prepare_partitions(now - 3 * DAY)
+    await wrote(stores, now - 1 * DAY, now - 3 * DAY)
+    await stores.upkeep.prune(FAR_AHEAD, 0 * DAY)
+    assert [event.event for event in await stores.happened()] == ["grant.created", "0"]
 
 
-async def test_pruning_takes_bounded_bites(stores):
+async def test_events_written_before_there_was_room_are_pruned_to_the_instant(stores):
+    await wrote(stores, NOON - TICK, NOON)
+    assert await stores.upkeep.prepare_partitions(NOON) == 9 + 8
+    assert await stores.upkeep.prune(NOON + 30 * DAY, MONTH) == 9 + 1
+    assert [event.event for event in await stores.happened()] == ["1"]
+
+
+async def test_a_new_database_has_room_for_events_from_the_first_moment(stores):
+    await stores.link()
+    day = (await stores.grants.now()).strftime("audit_events_%Y%m%d")
+    assert await stores.raw.fetchval("SELECT tableoid::regclass::text FROM audit_events") == day
+    assert len(await stores.raw.fetch(EVENT_DAYS)) == 9 + 1
+
+
+async def test_what_an_older_release_wrote_is_pruned_in_bounded_bites(stores):
     one = "INSERT INTO events (client, user_id, at, event) SELECT 'c', 'u', $1, 'x'"
     await stores.raw.execute(f"{one} FROM generate_series(1, 5001)", NOON)
     assert await stores.upkeep.prune(NOON + MONTH + DAY, MONTH) == 5000

@@ -135,7 +135,7 @@ async def test_a_link_under_an_intent_happens_once(stores):
 
 async def test_a_link_under_an_intent_of_a_user_who_is_gone_stores_nothing(stores):
     intent = await attempted(stores)
-    await stores.users.forget(ANNA)
+    await stores.users.forget(ANNA, actor="a-test")
     assert await link(stores, intent) is None
     assert await stores.users.load_user(ANNA) is None
 

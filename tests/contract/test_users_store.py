@@ -49,7 +49,7 @@ async def test_linking_stores_the_user_with_its_pair_its_line_and_its_event(stor
     assert (linked.key, linked.upstream_id, linked.profile, linked.intent) == (ANNA, "up-anna", FULL, None)
     assert (grant.pair, grant.state, grant.reason) == (a_pair(), GrantState.LIVE, "grant.created")
     assert (await stores.grants.find(fingerprint_of("first")))[1] == grant
-    [event] = await stores.grants.events(ANNA, 9)
+    [event] = await stores.happened(ANNA, 9)
     assert (event.event, event.generation, event.actor) == ("grant.created", grant.generation, "a-test")
 
 
@@ -151,7 +151,7 @@ async def test_generations_rise_over_links_rotations_and_forgetting(stores):
         settled = await stores.claims.settle(a_settlement(claimed.claim, f"next-{number}"))
         generations += [linked.grant.generation, settled.generation]
         if number == 3:
-            await stores.users.forget(ANNA)
+            await stores.users.forget(ANNA, actor="a-test")
     assert generations == sorted(set(generations))
 
 
@@ -167,7 +167,7 @@ async def test_an_upstream_user_or_an_e_mail_belongs_to_one_user_of_a_client(sto
 async def test_two_clients_may_have_the_same_ids_e_mails_and_upstream_ids(stores):
     ours = await link(stores, "ours", a_profile(), key=ANNA, upstream_id="up-1")
     theirs = await link(stores, "theirs", a_profile(), key=OTHER, upstream_id="up-1")
-    assert await stores.users.forget(OTHER) is True
+    assert await stores.users.forget(OTHER, actor="a-test") is True
     assert await stores.grants.load(ANNA) == ours.grant
     assert await stores.users.load_user(OTHER) is None
     assert theirs.profile == ours.profile
@@ -184,7 +184,7 @@ async def test_of_two_first_pairs_at_once_one_is_stored(stores):
 async def test_a_profile_is_changed_as_a_whole(stores):
     await link(stores, profile=FULL)
     changed = replace(a_profile("anna.new"), bio="new")
-    await stores.users.change_profile(ANNA, changed)
+    await stores.users.change_profile(ANNA, changed, fields=["bio"], actor="a-test")
     assert (await stores.users.load_user(ANNA)).profile == changed
 
 
@@ -192,7 +192,7 @@ async def test_a_profile_cannot_take_another_users_e_mail(stores):
     await link(stores, key=ANNA, profile=a_profile("anna"))
     await link(stores, "second", key=BERT, profile=a_profile("bert"))
     with pytest.raises(Conflict, match="e-mail"):
-        await stores.users.change_profile(BERT, a_profile("anna"))
+        await stores.users.change_profile(BERT, a_profile("anna"), fields=["bio"], actor="a-test")
     assert (await stores.users.load_user(BERT)).profile == a_profile("bert")
 
 

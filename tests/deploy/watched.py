@@ -22,7 +22,7 @@ CONFIG = SandboxConfig(clients=(SandboxClient(CLIENT, SECRET),), lifetime_s=360)
 SETTINGS = {"UPSTREAM_RATE": "180/min", "USER_ROTATIONS": "0", "ADDRESS_FAILURES": "0"}
 WITHIN_S = 60
 OLDER = "UPDATE grants SET expires_at = expires_at - interval '1 day' WHERE user_id = $1"
-FAILED_BEFORE = "UPDATE events SET at = at - interval '3 minutes' WHERE user_id = $1"
+FAILED_BEFORE = "UPDATE audit_events SET at = at - interval '3 minutes' WHERE user_id = $1"
 SPOILED = "UPDATE grants SET access_sealed = '\\x00', due_at = now(), claim_owner = NULL WHERE user_id = $1"
 LEFT = """
     UPDATE grants SET claim_owner = 'gone', claim_kind = 'refresh', claimed_at = now() - interval '1 hour',

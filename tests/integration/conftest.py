@@ -61,7 +61,7 @@ def reused_database(databases):
 @pytest.fixture
 async def emptied_database(reused_database):
     connection = await asyncpg.connect(reused_database)
-    await connection.execute("TRUNCATE users, grants, lineage, events")
+    await connection.execute("TRUNCATE users, grants, lineage, events, audit_events")
     await connection.close()
     return reused_database
 

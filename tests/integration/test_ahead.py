@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from service.broker.sweeps import Swept
-from worker.jobs import EVENTS_KEPT, Jobs
+from worker.jobs import Jobs
 
 
 async def used_user(world, name="anna"):
@@ -148,7 +148,7 @@ async def test_a_tick_of_the_worker_sweeps_every_client(worlds):
     await world.later(minutes=52)
     await world.broker.answers.uses.flush()
     broker = world.broker
-    jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, world.notes)
+    jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, world.notes, timedelta(days=90))
     await jobs.sweep({})
     assert [person.calls() for person in people] == [["refresh"], ["refresh"]]
     assert {facts["client"] for facts in world.heard("worker.sweep")} == {"acme", "zeta"}
@@ -161,6 +161,6 @@ async def test_fingerprints_past_their_window_are_pruned_and_others_kept(world):
     await anna.rotate()
     await world.later(days=3)
     current = await anna.token()
-    await upkeep.prune(world.broker.clock(), EVENTS_KEPT)
+    await upkeep.prune(world.broker.clock(), timedelta(days=90))
     assert await world.sql("SELECT user_id FROM lineage") == [("anna",)]
     assert await world.browser(current) == current

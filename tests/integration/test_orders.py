@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.broker.errors import GrantPaused, TokenUnknown, UpstreamUnavailable, UserUnknown
-from service.broker.model import GrantState, Marks, UserKey
+from service.broker.model import EventQuery, GrantState, Marks, UserKey
 from tests.support.waiting import eventually
 
 
@@ -165,7 +165,7 @@ async def test_the_history_says_who_ordered_what(world):
     anna, _ = await world.used_user()
     await world.broker.users.revoke(anna.key, actor="ops")
     await world.broker.users.pause(anna.key, actor="ops")
-    events = await world.broker.users.events(anna.key, 10)
+    events = await world.broker.users.events(anna.key, EventQuery())
     told = [(event.event, event.actor) for event in events]
     assert told[:2] == [("grant.paused", "ops"), ("refresh.rotated", None)]
     assert told[2:] == [("grant.revoked", "ops"), ("grant.created", "test")]

@@ -3,14 +3,16 @@
 import pytest
 
 from service.broker.errors import TokenUnknown
+from service.broker.model import EventQuery
 from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES
 
 
 async def noticed(world, anna):
     """What was told of anna's tokens, once everything is written that was to be."""
     await world.broker.answers.reuses.flush()
+    await world.broker.audit.flush()
     told = [facts["kind"] for facts in world.heard("token.reuse", anna)]
-    events = await world.ports.grants.events(anna.key, 100)
+    events = await world.broker.users.events(anna.key, EventQuery(limit=100))
     assert [event.reason for event in reversed(events) if event.event == "token.reuse"] == told
     return told
 
@@ -97,5 +99,5 @@ async def test_what_was_noticed_last_is_written_before_the_process_ends(world):
     with pytest.raises(TokenUnknown):
         await world.browser(old)
     await world.broker.drain(5)
-    events = await world.ports.grants.events(anna.key, 100)
+    events = await world.broker.users.events(anna.key, EventQuery(limit=100))
     assert "token.reuse" in {event.event for event in events}

@@ -85,9 +85,11 @@ async def test_the_worker_refreshes_ahead_of_time(world):
 
 async def test_the_worker_makes_and_drops_the_days_of_the_lineage(world):
     await world.broker.upkeep.prepare_partitions(world.broker.clock() - timedelta(days=30))
-    jobs = Jobs(world.broker.sweeps, world.broker.upkeep, ("default",), world.broker.clock, world.notes)
+    broker, kept = world.broker, timedelta(days=7)
+    jobs = Jobs(broker.sweeps, broker.upkeep, ("default",), broker.clock, world.notes, kept)
     await jobs.upkeep({})
     assert (await world.sql(DAYS))[0]["n"] == 10
+    assert (await world.sql(DAYS.replace("lineage", "audit_events")))[0]["n"] == 10
     assert len(world.heard("gauges")) == 1
     assert world.heard("worker.upkeep_failed") == []
 
@@ -96,7 +98,15 @@ async def test_it_may_read_and_write_rows_and_nothing_else(world, connection):
     await world.broker.upkeep.prepare_partitions(world.broker.clock())
     rights = dict(await connection.fetch(RIGHTS, APP))
     assert rights.pop("schema_migrations") == "SELECT"
-    assert rights.keys() > {"users", "grants", "lineage", "lineage_rest", "events"}
+    assert rights.keys() > {
+        "users",
+        "grants",
+        "lineage",
+        "lineage_rest",
+        "events",
+        "audit_events",
+        "audit_events_rest",
+    }
     assert set(rights.values()) == {ROWS}
 
 
@@ -110,6 +120,9 @@ async def test_a_day_that_is_not_over_is_not_dropped_whatever_the_caller_says(wo
     await world.broker.upkeep.prepare_partitions(world.broker.clock())
     for ahead in range(9):
         assert not await connection.fetchval("SELECT lineage_drop_day(current_date + $1::int)", ahead)
+        assert not await connection.fetchval(
+            "SELECT audit_events_drop_day(current_date + $1::int)", ahead - 1
+        )
 
 
 @pytest.mark.parametrize(

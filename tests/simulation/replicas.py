@@ -180,6 +180,7 @@ class Replica:
             claims=ClaimStore(storage, self._stores.claims, fingerprints),
             grants=GrantStore(storage, self._stores.grants),
             users=UserStore(storage, self._stores.users, fingerprints),
+            events=None,
             providers={CLIENT: Wire(world, self._upstream, self._journal.exchanges, owner, self.process)},
             cache=Cache(redis, Shelves(world, clock, self._journal.note_cached), clock, self._journal),
             leases=Leases(redis),

@@ -155,5 +155,5 @@ class UserStore:
         fingerprint = self._fingerprints.of(grant.pair.access_token)[0]
         return self._line.ask(_WRITING_WEIGHS, self._users.link, grant, profile, replace, fingerprint)
 
-    def forget(self, key):
+    def forget(self, key, *, actor):
         return self._line.ask(_WRITING_WEIGHS, self._users.forget, key)

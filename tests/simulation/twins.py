@@ -73,6 +73,10 @@ async def _set_state(method, key, state, reason, due_at):
     return await method(key, state, reason, due_at=due_at, actor="a-test")
 
 
+async def _forget(method, key):
+    return await method(key, actor="a-test")
+
+
 async def _abandon_create(method, key, intent, uncertain):
     return await method(key, intent, uncertain=uncertain)
 
@@ -83,6 +87,7 @@ _WORDS = {
     "request_force": _request_force,
     "set_state": _set_state,
     "abandon_create": _abandon_create,
+    "forget": _forget,
 }
 
 

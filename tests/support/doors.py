@@ -5,6 +5,7 @@ import hashlib
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import aiohttp
 from yarl import URL
@@ -16,8 +17,8 @@ from service.broker.errors import TokenUnknown
 from service.broker.model import (
     Binding,
     CurrentToken,
+    Event,
     Grant,
-    GrantEvent,
     GrantState,
     Profile,
     TokenPair,
@@ -117,9 +118,9 @@ class UsersScript(Script):
     async def resume(self, key, *, actor):
         return await self.play("resume", key, actor) or user(key)
 
-    async def events(self, key, limit):
-        await self.play("events", key, limit)
-        return [GrantEvent(NOW, "refresh.rotated", 5, trigger="ahead")]
+    async def events(self, key, query):
+        happened = Event(NOW, "refresh.rotated", 5, trigger="ahead", id=UUID(int=1))
+        return await self.play("events", key, query) or [happened]
 
 
 class Notes:

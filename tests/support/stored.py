@@ -8,9 +8,17 @@ from datetime import timedelta
 
 import asyncpg
 
-from service.adapters.postgres import Database, PostgresClaims, PostgresGrants, PostgresUpkeep, PostgresUsers
+from service.adapters.postgres import (
+    Database,
+    PostgresClaims,
+    PostgresEvents,
+    PostgresGrants,
+    PostgresUpkeep,
+    PostgresUsers,
+)
 from service.adapters.postgres.rows import Rows
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
+from service.broker.model import EventQuery
 from tests.support.builders import NOON, a_new_grant
 from tests.support.cached import ANNA, Notes
 from tests.support.waiting import eventually
@@ -33,6 +41,7 @@ class Stores:
     claims: PostgresClaims
     grants: PostgresGrants
     users: PostgresUsers
+    events: PostgresEvents
     upkeep: PostgresUpkeep
     raw: asyncpg.Connection
     notes: Notes
@@ -41,6 +50,10 @@ class Stores:
         """Store a user's first pair and return the grant."""
         user = await self.users.link(a_new_grant(name, key=key, **changes), None, replace=True)
         return user.grant
+
+    async def happened(self, key=ANNA, most=9, **asked):
+        """What is kept of a user, newest first."""
+        return await self.events.page(key, EventQuery(limit=most, **asked))
 
     async def claimed(self, key=ANNA, owner="this-process", **changes):
         """Store a user's first pair, claim it and return the claimed grant."""
@@ -101,6 +114,7 @@ async def open_stores(url, *, vault=VAULT, timeout_s=10.0, connections=10):
             claims=PostgresClaims(database, rows, RING, **windows),
             grants=PostgresGrants(database, rows, distrust_window=WINDOW),
             users=PostgresUsers(database, rows, RING, **windows),
+            events=PostgresEvents(database),
             upkeep=PostgresUpkeep(database),
             raw=raw,
             notes=notes,

@@ -45,7 +45,7 @@ _INSTANTS = {
     "grants": "issued_at expires_at refresh_at refresh_token_expires_at first_used_at claimed_at"
     " distrusted_until retry_at last_error_at due_at",
     "lineage": "counts_until",
-    "events": "at",
+    "audit_events": "at last_at",
 }
 _FORGOTTEN = ("tb:u:*", "tb:t:*", "tb:c:*")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -15,7 +16,7 @@ from service.broker.errors import (
     MinTtlTooLong,
     UserUnknown,
 )
-from service.broker.model import GrantState, Marks, Profile, UserKey
+from service.broker.model import Event, EventKind, EventQuery, GrantState, Marks, Place, Profile, UserKey
 from service.broker.ports import UserQuery
 from tests.support.doors import CURRENT, KEY, NOW, SECRET, AnswersScript, UsersScript, open_house, user
 
@@ -164,11 +165,46 @@ async def test_a_user_is_deleted_without_a_word(house):
 async def test_events_are_shown_newest_first(house):
     _, body = await answer(house, "GET", "/v1/users/u-1/events?limit=5")
 
-    assert body["events"] == [
-        {"at": "2026-03-01T12:00:00Z", "event": "refresh.rotated", "generation": 5, "reason": None,
-         "trigger": "ahead", "actor": None}
-    ]  # fmt: skip
-    assert house.users.calls == [("events", KEY, 5)]
+    (event,) = body["events"]
+    told = {name: value for name, value in event.items() if value is not None}
+    assert told == {
+        "at": "2026-03-01T12:00:00Z", "kind": "change", "event": "refresh.rotated", "generation": 5,
+        "trigger": "ahead", "count": 1,
+    }  # fmt: skip
+    assert body["cursor"] is None
+    assert house.users.calls == [("events", KEY, EventQuery(limit=6))]
+
+
+async def test_a_page_of_events_ends_with_a_cursor_that_asks_for_the_next():
+    found = [Event(NOW, "refresh.rotated", number, id=UUID(int=number)) for number in (3, 2, 1)]
+    async with open_house(users=UsersScript(events=found)) as house:
+        _, body = await answer(house, "GET", "/v1/users/u-1/events?limit=2")
+        assert [event["generation"] for event in body["events"]] == [3, 2]
+        await answer(house, "GET", f"/v1/users/u-1/events?cursor={body['cursor']}")
+    assert house.users.calls[1] == ("events", KEY, EventQuery(limit=51, after=Place(NOW, UUID(int=2))))
+
+
+async def test_events_are_asked_for_by_kind_and_time(house):
+    asked = "kind=act&since=2026-03-01T13:00:00%2B01:00&until=2026-03-01T12:00:00.5Z"
+    assert (await answer(house, "GET", f"/v1/users/u-1/events?{asked}"))[0] == 200
+    half = NOW + timedelta(seconds=0.5)
+    query = EventQuery(limit=51, kind=EventKind.ACT, since=NOW, until=half)
+    assert house.users.calls == [("events", KEY, query)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["kind=all", "since=yesterday", "since=2026-03-01", "until=2026-02-30T00:00:00Z", "cursor=u-1",
+     "cursor=1-0", "limit=501", "since=2026-03-01T12:00:00Z&since=2026-03-01T12:00:00Z"],
+)  # fmt: skip
+async def test_a_question_about_events_that_does_not_fit_is_named(house, asked):
+    status, body = await answer(house, "GET", f"/v1/users/u-1/events?{asked}")
+    assert (status, body["errors"][0]["field"]) == (422, asked.partition("=")[0])
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59"])
+async def test_an_instant_at_the_end_of_the_calendar_is_one(house, at):
+    assert (await answer(house, "GET", f"/v1/users/u-1/events?since={at}&until={at}"))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ DURATIONS = {
     "SUPERSEDED_WINDOW": "24h", "BINDING_IDLE": "7d", "BINDING_ABSOLUTE": "30d", "REFRESH_MARGIN": "10m",
     "MIN_LIFE": "60s", "ACCESS_TOKEN_LIFETIME": "60m", "DATABASE_TIMEOUT": "3s", "UPSTREAM_TIMEOUT": "10s",
     "LEASE_TTL": "20s", "CLAIM_DEADLINE": "20s", "ANSWER_TIMEOUT": "8s", "PUBLIC_ANSWER_TIMEOUT": "35s",
-    "DISTRUST_WINDOW": "60s", "DRAIN": "45s", "GRACE": "60s",
+    "DISTRUST_WINDOW": "60s", "DRAIN": "45s", "GRACE": "60s", "EVENTS_KEPT": "90d",
 }  # fmt: skip
 OTHERS = {
     "PUBLIC_ADDRESS": Address("0.0.0.0", 8080), "PUBLIC_PATH": "/refresh",
@@ -106,13 +106,16 @@ def test_the_migration_needs_the_database_alone():
 
 
 def test_every_wrong_setting_has_its_own_line_with_an_example():
-    lines = complaint(AHEAD="never", WORKERS="0", SUPERSEDED_WINDOW="8d", TRUSTED_PROXIES="10.0.0.0/8,x")
+    lines = complaint(
+        AHEAD="never", WORKERS="0", SUPERSEDED_WINDOW="8d", TRUSTED_PROXIES="10.0.0.0/8,x", EVENTS_KEPT="23h"
+    )
     assert lines == [
         "TOKEN_BROKER_TRUSTED_PROXIES: entry 2 of 2 must be an address or a network such as 10.0.0.0/8"
         " (example: 10.0.0.0/8)",
         "TOKEN_BROKER_WORKERS: must be greater than or equal to 1 (example: 2)",
         "TOKEN_BROKER_SUPERSEDED_WINDOW: must be at most 7d (example: 24h)",
         "TOKEN_BROKER_AHEAD: must be 'used' or 'all' (example: used)",
+        "TOKEN_BROKER_EVENTS_KEPT: must be at least 1d (example: 90d)",
     ]
 
 

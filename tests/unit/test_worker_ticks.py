@@ -43,7 +43,7 @@ async def never():
 
 
 def jobs_of(sweeps, notes):
-    return Jobs(sweeps, None, ("acme",), None, notes)
+    return Jobs(sweeps, None, ("acme",), None, notes, None)
 
 
 @pytest.fixture

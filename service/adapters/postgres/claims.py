@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from service.adapters.postgres.events import NOTE
 from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows
 from service.broker.errors import SealBroken
 from service.broker.model import Claim, ClaimKind, Grant, UserKey
@@ -71,13 +72,13 @@ _SETTLE = f"""
         INSERT INTO lineage (fingerprint, key_id, client, user_id, generation, counts_until)
         SELECT $15, $16, client, user_id, generation, $17 FROM settled
     ), note AS (
-        INSERT INTO events (client, user_id, at, event, generation, trigger)
-        SELECT client, user_id, issued_at, 'refresh.rotated', generation, $18 FROM settled
+        {NOTE} SELECT client, user_id, clock_timestamp(), 'change', 'refresh.rotated', generation,
+            NULL, $18, NULL, NULL FROM settled
     )
     SELECT * FROM settled
 """  # noqa: S608 - constants
 
-_END_CLAIM = """
+_END_CLAIM = f"""
     WITH ended AS (
         UPDATE grants g SET
             claim_owner = CASE WHEN $5 THEN g.claim_owner END,
@@ -99,12 +100,11 @@ _END_CLAIM = """
           AND g.generation = $15
         RETURNING g.client, g.user_id, g.generation
     ), note AS (
-        INSERT INTO events (client, user_id, at, event, generation, reason)
-        SELECT client, user_id, clock_timestamp(), $14::text, generation, coalesce($11, $6) FROM ended
-        WHERE $14::text IS NOT NULL
+        {NOTE} SELECT client, user_id, clock_timestamp(), 'change', $14::text, generation,
+            coalesce($11, $6), NULL, NULL, NULL FROM ended WHERE $14::text IS NOT NULL
     )
     SELECT generation FROM ended
-"""
+"""  # noqa: S608 - constants
 
 
 class PostgresClaims:

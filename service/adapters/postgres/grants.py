@@ -1,4 +1,4 @@
-"""The port GrantStore over PostgreSQL: look-ups, marks, uses, states and the history of grants."""
+"""The port GrantStore over PostgreSQL: look-ups, marks, uses and states."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from service.adapters.postgres.events import NOTE, request_of
 from service.adapters.postgres.rows import GRANT_COLUMNS, Fields, Rows, standing
 from service.broker.errors import SealBroken
-from service.broker.model import Fingerprint, Grant, GrantEvent, GrantState, LineageEntry, Standing, UserKey
+from service.broker.model import Fingerprint, Grant, GrantState, LineageEntry, Standing, UserKey
 
 if TYPE_CHECKING:
     from service.adapters.postgres.database import Database
-    from service.broker.ports import Reuse, Use
+    from service.broker.ports import Use
 
 _LOAD = f"SELECT {GRANT_COLUMNS} FROM grants g JOIN users u USING (client, user_id)"  # noqa: S608 - constants
 
@@ -69,13 +70,6 @@ _BEHIND = """
     ORDER BY x.n
 """
 
-_REUSE = """
-    INSERT INTO events (client, user_id, at, event, generation, reason)
-    SELECT x.client, x.user_id, x.at, 'token.reuse', x.generation, x.kind
-    FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::text[])
-        AS x (client, user_id, at, generation, kind)
-"""
-
 _VOUCH = "UPDATE users SET vouched_at = greatest(vouched_at, $3) WHERE client = $1 AND user_id = $2"
 
 _REQUEST_FORCE = f"""
@@ -89,9 +83,9 @@ _REQUEST_FORCE = f"""
           AND u.client = g.client AND u.user_id = g.user_id
         RETURNING {GRANT_COLUMNS}
     ), note AS (
-        INSERT INTO events (client, user_id, at, event, generation, actor)
-        SELECT client, user_id, clock_timestamp(), CASE WHEN $3 THEN 'grant.revoked' ELSE 'grant.forced' END,
-            generation, $4 FROM ordered
+        {NOTE} SELECT client, user_id, clock_timestamp(), 'act',
+            CASE WHEN $3 THEN 'grant.revoked' ELSE 'grant.forced' END, generation, NULL, NULL, $4, $5
+            FROM ordered
     )
     SELECT * FROM ordered
 """  # noqa: S608 - constants
@@ -105,16 +99,11 @@ _SET_STATE = f"""
         WHERE g.client = $1 AND g.user_id = $2 AND u.client = g.client AND u.user_id = g.user_id
         RETURNING {GRANT_COLUMNS}
     ), note AS (
-        INSERT INTO events (client, user_id, at, event, generation, reason, actor)
-        SELECT client, user_id, clock_timestamp(), 'grant.' || lower($3), generation, $4, $6 FROM moved
+        {NOTE} SELECT client, user_id, clock_timestamp(), 'act', 'grant.' || lower($3), generation,
+            $4, NULL, $6, $7 FROM moved
     )
     SELECT * FROM moved
 """  # noqa: S608 - constants
-
-_EVENTS = """
-    SELECT at, event, generation, reason, trigger, actor FROM events
-    WHERE client = $1 AND user_id = $2 ORDER BY id DESC LIMIT $3
-"""
 
 
 class PostgresGrants:
@@ -181,18 +170,6 @@ class PostgresGrants:
             rows = await connection.fetch(_BEHIND, clients, users, [generation for _, generation in tokens])
         return [row["count"] for row in rows]
 
-    async def note_reuse(self, reuses: Sequence[Reuse]) -> None:
-        """Write into the grants' history what was noticed of their tokens, in one statement."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                _REUSE,
-                [reuse.key.client for reuse in reuses],
-                [reuse.key.user_id for reuse in reuses],
-                [reuse.at for reuse in reuses],
-                [reuse.generation for reuse in reuses],
-                [reuse.kind for reuse in reuses],
-            )
-
     async def vouch(self, key: UserKey, at: datetime) -> None:
         """Note that the app has vouched for the user."""
         async with self._database.connection() as connection:
@@ -201,7 +178,9 @@ class PostgresGrants:
     async def request_force(self, key: UserKey, *, revoke: bool, actor: str) -> Grant | None:
         """Mark that upstream must replace every token; the grant as it then stands, LIVE or not."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_REQUEST_FORCE, key.client, key.user_id, revoke, actor)
+            row = await connection.fetchrow(
+                _REQUEST_FORCE, key.client, key.user_id, revoke, actor, request_of(actor)
+            )
         return await self.load(key) if row is None else self._rows.grant(row)
 
     async def set_state(
@@ -210,7 +189,7 @@ class PostgresGrants:
         """Move the grant to a state and return it; None when there is no grant."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
-                _SET_STATE, key.client, key.user_id, state.value, reason, due_at, actor
+                _SET_STATE, key.client, key.user_id, state.value, reason, due_at, actor, request_of(actor)
             )
         if row is None:
             return None
@@ -221,12 +200,6 @@ class PostgresGrants:
                 raise
             # Who is stopped is stopped whether its tokens open or not: nobody is given them.
             return self._rows.grant(row, with_tokens=False)
-
-    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
-        """Return what happened to the grant, newest first."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(_EVENTS, key.client, key.user_id, limit)
-        return [GrantEvent(**dict(row)) for row in rows]
 
     async def _hit(self, statement: str, *arguments: object) -> bool:
         async with self._database.connection() as connection:

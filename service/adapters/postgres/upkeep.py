@@ -20,22 +20,24 @@ _UPKEEP = 0x7462_7570  # "tbup"
 
 _PARTITIONS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = 'lineage'::regclass AND c.relname <> 'lineage_rest'
+    WHERE i.inhparent = $1::text::regclass AND c.relname <> $1 || '_rest'
 """
-
-# Functions that run as the tables' owner: this process's role need not own them.
-_MAKE_DAY = "SELECT lineage_make_day($1)"
-_DROP_DAY = "SELECT lineage_drop_day($1)"
+_LINEAGE, _EVENTS = "lineage", "audit_events"
 
 # Bricked: the pair is dead and the tries to replace it have been failing for over two minutes. An idle user's
-# pair ends as well: until somebody has asked in vain, nobody lacks it.
+# pair ends as well: until somebody has asked in vain, nobody lacks it. That no try is older than the pair
+# spares a look into every day there is; releases before this one wrote theirs into `events`.
 _STATES = """
     SELECT g.state, count(*) AS n, count(*) FILTER (
         WHERE g.state = 'LIVE' AND g.retry_at IS NOT NULL
           AND (g.expires_at <= $2 OR g.refused OR g.force_pending)
-          AND EXISTS (SELECT FROM events e
+          AND (EXISTS (SELECT FROM audit_events e
             WHERE e.client = g.client AND e.user_id = g.user_id AND e.generation = g.generation
-              AND e.event IN ('refresh.unavailable', 'refresh.unknown') AND e.at <= $2)
+              AND e.event IN ('refresh.unavailable', 'refresh.unknown') AND e.at <= $2
+              AND e.at >= g.issued_at - interval '1 day')
+          OR EXISTS (SELECT FROM events e
+            WHERE e.client = g.client AND e.user_id = g.user_id AND e.generation = g.generation
+              AND e.event IN ('refresh.unavailable', 'refresh.unknown') AND e.at <= $2))
     ) AS bricked
     FROM grants g WHERE g.client = $1 GROUP BY g.state
 """
@@ -67,26 +69,38 @@ class PostgresUpkeep:
         return Gauges(counts, due["due"], max(0.0, due["overdue_s"]), due["expired_claims"], bricked)
 
     async def prepare_partitions(self, now: datetime) -> int:
-        """Make the lineage's partitions for the days to come; returns how many were made."""
-        made = 0
-        async with self._alone() as connection:
-            existing = {row["relname"] for row in await connection.fetch(_PARTITIONS)}
-            for ahead in range(_DAYS_AHEAD):
-                day = _day(now) + timedelta(days=ahead)
-                if _name(day) not in existing:
-                    made += await connection.fetchval(_MAKE_DAY, day.date())
-        return made
+        """Make partitions for the days to come; returns how many were made."""
+        return await self._make_days(_LINEAGE, now) + await self._make_days(_EVENTS, now)
 
     async def prune(self, now: datetime, events_kept: timedelta) -> int:
         """Drop what stopped counting and events out of retention; returns the rows and partitions gone."""
+        gone = await self._prune(_LINEAGE, now, "counts_until")
+        gone += await self._prune(_EVENTS, now - events_kept, "at")
+        async with self._alone() as connection:
+            # What releases before this one wrote, and those that still run beside it write.
+            return gone + await _delete(connection, "events", "at", now - events_kept)
+
+    async def _make_days(self, table: str, now: datetime) -> int:
+        """Make one table's days, alone: who needs both tables never waits for one while the other is held."""
+        made = 0
+        async with self._alone() as connection:
+            existing = {row["relname"] for row in await connection.fetch(_PARTITIONS, table)}
+            for ahead in range(_DAYS_AHEAD):
+                day = _day(now) + timedelta(days=ahead)
+                if _name(table, day) not in existing:
+                    # A function that runs as the tables' owner: this process's role need not own them.
+                    made += await connection.fetchval(f"SELECT {table}_make_day($1)", day.date())
+        return made
+
+    async def _prune(self, table: str, before: datetime, column: str) -> int:
+        """Drop the days that were over by then, and delete what is older in the rest."""
         gone = 0
         async with self._alone() as connection:
-            for row in await connection.fetch(_PARTITIONS):
-                if row["relname"] < _name(_day(now)):
-                    gone += await connection.fetchval(_DROP_DAY, _day_of(row["relname"]))
-            gone += await _delete(connection, "lineage_rest", "counts_until", now)
-            gone += await _delete(connection, "events", "at", now - events_kept)
-        return gone
+            for row in await connection.fetch(_PARTITIONS, table):
+                if row["relname"] < _name(table, _day(before)):
+                    day = _day_of(row["relname"])
+                    gone += await connection.fetchval(f"SELECT {table}_drop_day($1)", day)
+            return gone + await _delete(connection, f"{table}_rest", column, before)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[Connection]:
@@ -110,9 +124,9 @@ def _day(instant: datetime) -> datetime:
     return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _name(day: datetime) -> str:
-    return f"lineage_{day:%Y%m%d}"
+def _name(table: str, day: datetime) -> str:
+    return f"{table}_{day:%Y%m%d}"
 
 
 def _day_of(name: str) -> date:
-    return date.fromisoformat(name.removeprefix("lineage_"))
+    return date.fromisoformat(name.rpartition("_")[2])

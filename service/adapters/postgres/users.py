@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import asyncpg
 
 from service.adapters.postgres.claims import next_generation
 from service.adapters.postgres.database import replanned
+from service.adapters.postgres.events import FORGET_WHO, NOTE, NOTE_CHANGED, facts_of, request_of
 from service.adapters.postgres.rows import GRANT_COLUMNS, USER_COLUMNS, Row, Rows, stored
 from service.broker.errors import Conflict
 from service.broker.model import GrantState, Intent, Profile, User, UserKey
@@ -94,7 +95,7 @@ _LINEAGE = """
         client = excluded.client, user_id = excluded.user_id
 """
 
-_EVENT = "INSERT INTO events (client, user_id, at, event, generation, actor) VALUES ($1, $2, $3, $4, $5, $6)"
+_EVENT = f"{NOTE} VALUES ($1, $2, clock_timestamp(), 'act', $3, $4, NULL, NULL, $5, $6)"
 
 
 class PostgresUsers:
@@ -183,17 +184,23 @@ class PostgresUsers:
             return self._rows.user(linked)
 
     @replanned
-    async def change_profile(self, key: UserKey, profile: Profile) -> None:
-        """Replace the stored profile."""
+    async def change_profile(
+        self, key: UserKey, profile: Profile, *, fields: Sequence[str], actor: str
+    ) -> None:
+        """Replace the stored profile; which fields changed is noted, not what they hold."""
+        changed = facts_of({"fields": sorted(fields)})
         async with self._writing() as connection:
             await connection.execute(
                 "UPDATE users SET profile = $3, email = $4 WHERE client = $1 AND user_id = $2",
                 key.client, key.user_id, stored(profile), profile.email or None,
             )  # fmt: skip
+            await connection.execute(
+                NOTE_CHANGED, key.client, key.user_id, "user.changed", actor, request_of(actor), changed
+            )
 
     @replanned
-    async def forget(self, key: UserKey) -> bool:
-        """Delete the user, the grant and every fingerprint; that it was deleted stays in the history."""
+    async def forget(self, key: UserKey, *, actor: str) -> bool:
+        """Delete the user, the grant and every fingerprint; that it was deleted stays among the events."""
         where = "WHERE client = $1 AND user_id = $2"
         async with self._writing() as connection:
             # Whoever is linking or settling ends first, so that its fingerprint is there to be deleted.
@@ -201,9 +208,9 @@ class PostgresUsers:
             await connection.execute(f"SELECT FROM grants {where} FOR UPDATE", key.client, key.user_id)
             await connection.execute(f"DELETE FROM lineage {where}", key.client, key.user_id)  # noqa: S608 - constant
             deleted = await connection.execute(f"DELETE FROM users {where}", key.client, key.user_id)  # noqa: S608 - constant
-            now = await connection.fetchval("SELECT clock_timestamp()")
+            await connection.execute(FORGET_WHO, key.client, key.user_id)
             if deleted.endswith(" 1"):
-                await connection.execute(_EVENT, key.client, key.user_id, now, "user.deleted", None, None)
+                await self._note(connection, key, "user.deleted", None, actor)
         return bool(deleted.endswith(" 1"))
 
     async def _write_link(
@@ -225,7 +232,14 @@ class PostgresUsers:
             _LINEAGE, fingerprint.digest, fingerprint.key_id, key.client, key.user_id, generation,
             grant.counts_until,
         )  # fmt: skip
-        await connection.execute(_EVENT, key.client, key.user_id, now, grant.event, generation, grant.actor)
+        await self._note(connection, key, grant.event, generation, grant.actor)
+
+    async def _note(
+        self, connection: Connection, key: UserKey, event: str, generation: int | None, actor: str
+    ) -> None:
+        await connection.execute(
+            _EVENT, key.client, key.user_id, event, generation, actor or None, request_of(actor)
+        )
 
     def _to_be_taken(self, row: Row, user: User, owner: str) -> bool:
         """Whether the intent is ours for the taking: left by its owner, or the user is gone upstream."""

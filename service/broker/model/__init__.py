@@ -3,6 +3,7 @@
 Token fields never appear in a repr.
 """
 
+from service.broker.model.event import Actor, Event, EventKind, EventQuery, Fact, Place, Recorded
 from service.broker.model.grant import (
     Binding,
     Claim,
@@ -10,7 +11,6 @@ from service.broker.model.grant import (
     CurrentToken,
     Fingerprint,
     Grant,
-    GrantEvent,
     GrantState,
     LineageEntry,
     Marks,
@@ -50,6 +50,7 @@ from service.broker.model.user import (
 
 __all__ = [
     "HELD_BACK",
+    "Actor",
     "Binding",
     "ChangeOutcome",
     "CheckOutcome",
@@ -63,10 +64,13 @@ __all__ = [
     "Denied",
     "Done",
     "Enrolment",
+    "Event",
+    "EventKind",
+    "EventQuery",
+    "Fact",
     "Fingerprint",
     "Found",
     "Grant",
-    "GrantEvent",
     "GrantState",
     "Intent",
     "LineageEntry",
@@ -74,8 +78,10 @@ __all__ = [
     "Marks",
     "MintedPair",
     "Nobody",
+    "Place",
     "Profile",
     "ProfileChange",
+    "Recorded",
     "Rotated",
     "RotationOutcome",
     "SignedIn",

@@ -183,15 +183,3 @@ class LineageEntry:
     key: UserKey
     generation: int
     counts_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class GrantEvent:
-    """Something that happened to a grant, for operators; never holds a token."""
-
-    at: datetime
-    event: str
-    generation: int | None = None
-    reason: str | None = None
-    trigger: str | None = None
-    actor: str | None = None

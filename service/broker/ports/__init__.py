@@ -3,6 +3,7 @@
 from service.broker.ports.all import (
     Ports,
 )
+from service.broker.ports.events import EventStore
 from service.broker.ports.keys import (
     KeyProvider,
     Keys,
@@ -19,7 +20,6 @@ from service.broker.ports.stores import (
     Gauges,
     GrantStore,
     NewGrant,
-    Reuse,
     Settlement,
     Upkeep,
     Use,
@@ -49,6 +49,7 @@ __all__ = [
     "ClaimStore",
     "Clock",
     "DueGrant",
+    "EventStore",
     "Fingerprints",
     "Gauges",
     "GrantStore",
@@ -61,7 +62,6 @@ __all__ = [
     "Observer",
     "Ports",
     "Provider",
-    "Reuse",
     "Roll",
     "Settlement",
     "Tracer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.broker.ports.events import EventStore
 from service.broker.ports.provider import Provider
 from service.broker.ports.stores import ClaimStore, GrantStore, UserStore
 from service.broker.ports.world import (
@@ -26,6 +27,7 @@ class Ports:
     claims: ClaimStore
     grants: GrantStore
     users: UserStore
+    events: EventStore
     providers: dict[str, Provider]
     cache: Cache
     leases: Leases

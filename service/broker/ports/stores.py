@@ -12,7 +12,6 @@ from service.broker.model import (
     ClaimKind,
     Fingerprint,
     Grant,
-    GrantEvent,
     GrantState,
     Intent,
     LineageEntry,
@@ -71,16 +70,6 @@ class Use:
     generation: int
     at: datetime
     by_browser: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Reuse:
-    """A token of this generation was presented in a way that may mean it is in wrong hands (`kind`)."""
-
-    key: UserKey
-    generation: int
-    kind: str
-    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +140,6 @@ class GrantStore(Protocol):
     async def behind(self, tokens: Sequence[tuple[UserKey, int]]) -> list[int]:
         """Return, for each user and generation, how many tokens that user has had since."""
 
-    async def note_reuse(self, reuses: Sequence[Reuse]) -> None:
-        """Write into the grants' history what was noticed of their tokens, in one statement."""
-
     async def vouch(self, key: UserKey, at: datetime) -> None:
         """Note that the app has vouched for the user."""
 
@@ -164,9 +150,6 @@ class GrantStore(Protocol):
         self, key: UserKey, state: GrantState, reason: str, *, due_at: datetime | None, actor: str
     ) -> Grant | None:
         """Move the grant to a state and return it; None when there is no grant."""
-
-    async def events(self, key: UserKey, limit: int) -> list[GrantEvent]:
-        """Return what happened to the grant, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,13 +217,18 @@ class UserStore(Protocol):
         belongs to another user.
         """
 
-    async def change_profile(self, key: UserKey, profile: Profile) -> None:
-        """Replace the stored profile. Raises Conflict when the e-mail belongs to another user."""
+    async def change_profile(
+        self, key: UserKey, profile: Profile, *, fields: Sequence[str], actor: str
+    ) -> None:
+        """Replace the stored profile, of which these fields change.
 
-    async def forget(self, key: UserKey) -> bool:
+        Raises Conflict when the e-mail belongs to another user.
+        """
+
+    async def forget(self, key: UserKey, *, actor: str) -> bool:
         """Delete the user, the grant and every fingerprint; False when there was none.
 
-        Its history stays, with a last entry that says so, until it is pruned.
+        Its events stay until they are pruned, with a last one that says so and without who asked.
         """
 
 
@@ -265,7 +253,7 @@ class Upkeep(Protocol):
         """Count a client's grants."""
 
     async def prepare_partitions(self, now: datetime) -> int:
-        """Make room for the lineage of the days to come; returns how many partitions were made."""
+        """Make room for lineage and events of the days to come; returns how many partitions were made."""
 
     async def prune(self, now: datetime, events_kept: timedelta) -> int:
-        """Drop what stopped counting and events out of retention; returns how much is gone."""
+        """Drop what stopped counting and days of events out of retention; returns how much is gone."""

@@ -1,0 +1,67 @@
+"""Who asks, in this request: noted by the door, and what is learned of the exchange on the way.
+
+Work that a request begins runs in a copy of its context and so learns for the same one.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+
+from service.broker.model import Fingerprint, LineageEntry, UserKey
+
+
+@dataclass(slots=True)
+class Asking:
+    """One request as its door sees it; `agent` is raw here and goes no further than its keyed hash."""
+
+    request_id: str
+    address: IPv4Address | IPv6Address | None = None
+    origin: str | None = None
+    agent: str = ""
+    actor: str | None = None
+    key: UserKey | None = None
+    fingerprint: Fingerprint | None = None
+    presented: int | None = None
+    generation: int | None = None
+    reason: str | None = None
+
+
+_asking: ContextVar[Asking | None] = ContextVar("asking", default=None)
+
+
+def begin(asking: Asking) -> None:
+    """Let what runs from here on, in this context, be on behalf of who asks."""
+    _asking.set(asking)
+
+
+def end() -> None:
+    """Let what runs from here on be on nobody's behalf."""
+    _asking.set(None)
+
+
+def who_asks() -> Asking | None:
+    """Return on whose behalf this runs, if on anybody's."""
+    return _asking.get()
+
+
+def showed(fingerprint: Fingerprint, entry: LineageEntry) -> None:
+    """Learn whose token was presented, and which of the user's."""
+    asking = _asking.get()
+    if asking is not None:
+        asking.key, asking.presented, asking.fingerprint = entry.key, entry.generation, fingerprint
+
+
+def was_given(generation: int) -> None:
+    """Learn which generation's token is handed out."""
+    asking = _asking.get()
+    if asking is not None:
+        asking.generation = generation
+
+
+def was_refused(reason: str) -> None:
+    """Learn why nothing is handed out: for the audit alone, the answer does not tell."""
+    asking = _asking.get()
+    if asking is not None:
+        asking.reason = reason

@@ -1,0 +1,210 @@
+"""Collects what is to be kept of exchanges, refused orders and signs of misuse, and writes it behind.
+
+Nobody waits for it: an event that repeats is counted in the row of the first, what finds no room is counted
+as dropped. A crash loses what came since the last flush; never a change of a grant or an order carried out,
+which are written with the change itself.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from service.broker.asking import Asking, was_refused, who_asks
+from service.broker.errors import BrokerError, Invalid
+from service.broker.model import Event, EventKind, Fact, Recorded, UserKey
+from service.broker.ports import Clock, EventStore, Fingerprints, Observer
+
+TOGETHER = timedelta(minutes=5)
+"""So long after the first, what is the same again is counted there; after that it begins a row of its own."""
+MOST_OPEN = 10_000
+MOST_OF_ONE_USER = 50
+"""Rows that one user may have begun within `TOGETHER`; what comes beyond is counted without who asked."""
+_AT_ONCE = 500
+_FINGERPRINT_HEX = 8
+_AGENT_HEX = 16
+_LONGEST_AGENT = 1024
+
+_KEPT = {"token.reuse": EventKind.SIGNAL, "user.vouched": EventKind.ACT}
+"""Of what the observer hears about a user, this becomes an event."""
+_REASONS = frozenset({"session.refused"})
+"""And this says why the exchange that is going on is refused."""
+
+
+class _What(NamedTuple):
+    """What happened to whom; who asked and when is not part of it."""
+
+    key: UserKey
+    kind: EventKind
+    event: str
+    outcome: str | None = None
+    reason: str | None = None
+    generation: int | None = None
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row that may still count more of the same."""
+
+    recorded: Recorded
+    key: UserKey
+    same: Hashable
+    count: int
+    last_at: datetime
+
+    def now(self) -> Recorded:
+        event = replace(self.recorded.event, count=self.count)
+        return replace(self.recorded, event=replace(event, last_at=self.last_at if self.count > 1 else None))
+
+
+class Audit:
+    """Keeps the events of one process until they are written."""
+
+    def __init__(
+        self, store: EventStore, fingerprints: Fingerprints, clock: Clock, observer: Observer
+    ) -> None:
+        self._store = store
+        self._fingerprints = fingerprints
+        self._clock = clock
+        self._observer = observer
+        self._open: OrderedDict[Hashable, _Row] = OrderedDict()
+        self._of_user: Counter[UserKey] = Counter()
+        self._unwritten: dict[uuid.UUID, _Row] = {}
+        self._dropped = 0
+
+    def hearing(self, observer: Observer) -> Observer:
+        """Return the observer, heard here as well: who notes a sign of misuse need do nothing else."""
+        return _Heard(observer, self)
+
+    def exchanged(self, asking: Asking, event: str, outcome: str) -> None:
+        """Keep how a user's token was asked for, and what came of it; nothing when no user is known."""
+        if asking.key is not None and asking.key.client:  # else it is what is weighed for a token of nobody
+            exchange = EventKind.EXCHANGE
+            self._keep(_What(asking.key, exchange, event, outcome, asking.reason, asking.generation), asking)
+
+    def refused(self, asking: Asking, act: str, outcome: str) -> None:
+        """Keep that an order about a user was not carried out; one that was is kept with its change."""
+        if asking.key is not None:
+            self._keep(_What(asking.key, EventKind.ACT, "act.refused", outcome, act), asking)
+
+    def hear(self, event: str, key: UserKey, facts: Mapping[str, object]) -> None:
+        """Keep what the observer was told about a user, so many `times`, if it is of a kind that is kept."""
+        kind = _KEPT.get(event)
+        if kind is None:
+            return
+        said = {name: fact for name, fact in facts.items() if isinstance(fact, str | int | float)}
+        reason, times = said.pop("kind", None), int(said.pop("times", 1))
+        asking = replace(who_asks() or Asking(""))
+        asking.presented = int(said.pop("generation", 0)) or asking.presented
+        what = _What(key, kind, event, reason=None if reason is None else str(reason))
+        self._keep(what, asking, said or None, times)
+
+    async def flush(self) -> int:
+        """Write what came together; what cannot be written now is kept for the next time."""
+        written = 0
+        while self._unwritten:
+            rows = list(self._unwritten.values())[:_AT_ONCE]
+            now = [row.now() for row in rows]
+            try:
+                await self._store.write(now)
+            except Invalid:
+                # Nothing a second try would mend; what is behind it is not held up.
+                self._dropped += len(rows)
+            for row, one in zip(rows, now, strict=True):
+                if row.count == one.event.count:
+                    self._unwritten.pop(one.id, None)
+            written += len(rows)
+            if len(rows) < _AT_ONCE:
+                break
+        self._tell()
+        return written
+
+    async def drain(self) -> None:
+        """Write everything a last time; what then is left is lost, and said to be."""
+        try:
+            await self.flush()
+        except BrokerError:
+            self._dropped += len(self._unwritten)
+            self._unwritten.clear()
+            self._tell()
+
+    def _tell(self) -> None:
+        dropped, self._dropped = self._dropped, 0
+        if dropped:
+            self._observer.note("events.dropped", count=dropped)
+
+    def _keep(
+        self, what: _What, asking: Asking, facts: Mapping[str, Fact] | None = None, times: int = 1
+    ) -> None:
+        now = self._clock()
+        self._close(now)
+        shown = None if asking.fingerprint is None else asking.fingerprint.digest
+        # Not by agent or request: who varies those at will would get a row for each.
+        same: Hashable = (what, shown, asking.address, asking.origin, asking.actor, asking.presented)
+        row = self._open.get(same)
+        if row is None and self._of_user[what.key] >= MOST_OF_ONE_USER:
+            same, asking, facts = what, Asking(asking.request_id, actor=asking.actor), {"elided": True}
+            row = self._open.get(same)
+        if len(self._unwritten) >= MOST_OPEN and (row is None or row.recorded.id not in self._unwritten):
+            self._dropped += times
+            return
+        if row is None:
+            row = self._begin(same, what, replace(self._event(what, asking, now), facts=facts))
+        row.count, row.last_at = row.count + times, now
+        self._unwritten[row.recorded.id] = row
+
+    def _begin(self, same: Hashable, what: _What, event: Event) -> _Row:
+        recorded = Recorded(uuid.uuid4(), what.key, event)
+        self._open[same] = row = _Row(recorded, what.key, same, 0, event.at)
+        self._of_user[what.key] += 1
+        return row
+
+    def _event(self, what: _What, asking: Asking, at: datetime) -> Event:
+        shown, agent = asking.fingerprint, asking.agent[:_LONGEST_AGENT]
+        hashed = self._fingerprints.of(f"user-agent: {agent}")[0].digest if agent else b""
+        return Event(
+            at,
+            what.event,
+            what.generation,
+            what.kind,
+            what.outcome,
+            what.reason,
+            presented=asking.presented,
+            actor=asking.actor,
+            request_id=asking.request_id or None,
+            address=None if asking.address is None else str(asking.address),
+            origin=asking.origin,
+            agent=hashed.hex()[:_AGENT_HEX] or None,
+            fingerprint=None if shown is None else shown.digest.hex()[:_FINGERPRINT_HEX],
+        )
+
+    def _close(self, now: datetime) -> None:
+        """Let rows that began too long ago count no more, and the oldest where there are too many."""
+        while self._open:
+            row = next(iter(self._open.values()))
+            if len(self._open) < MOST_OPEN and now - row.recorded.event.at < TOGETHER:
+                return
+            del self._open[row.same]
+            self._of_user[row.key] -= 1
+            if not self._of_user[row.key]:
+                del self._of_user[row.key]
+
+
+class _Heard:
+    """An observer with the audit beside it."""
+
+    def __init__(self, observer: Observer, audit: Audit) -> None:
+        self._observer = observer
+        self._audit = audit
+
+    def note(self, event: str, key: UserKey | None = None, **facts: object) -> None:
+        """Note an event, and keep it if it is to be kept."""
+        self._observer.note(event, key, **facts)
+        if event in _REASONS:
+            was_refused(str(facts.get("reason", "")))
+        elif key is not None and event in _KEPT:
+            self._audit.hear(event, key, facts)
