@@ -41,12 +41,14 @@ def _lives(user_id):
 
 
 async def _tables_stand(town):
+    """Look for a user whom no call could rightly delete: who explores the listener finds ann as well."""
     connection = await asyncpg.connect(town.stores.postgres.url)
     try:
-        users = await connection.fetchval("SELECT count(*) FROM users WHERE user_id IN ('ann', 'bob')")
+        joined = "users JOIN grants USING (client, user_id) JOIN lineage USING (client, user_id)"
+        users = await connection.fetchval(f"SELECT count(*) FROM {joined} WHERE user_id = 'olga'")
     finally:
         await connection.close()
-    return [] if users == 2 else [f"{users} users are left"]
+    return [] if users else ["the users of another client are not there any more"]
 
 
 _LOGGED = (
