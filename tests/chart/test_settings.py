@@ -104,6 +104,7 @@ def test_ports_move_listeners_container_ports_and_services_together():
             {"config": {"SUPERSEDED_WINDOW": "169h"}},
             "config.SUPERSEDED_WINDOW: must be at most 7d; it is 169h",
         ),
+        ({"config": {"EVENTS_KEPT": "23h"}}, "config.EVENTS_KEPT: must be at least 1d; it is 23h"),
         ({"config": {"ALLOWED_ORIGINS": "https://a.example.com/page"}}, "/config/ALLOWED_ORIGINS"),
         ({"config": {"TRUSTED_PROXIES": ["ingress"]}}, "/config/TRUSTED_PROXIES/0"),
         ({"config": {"CAL_API_URL": "http://cal.internal/v2"}}, "config.CAL_API_URL: must be https"),
