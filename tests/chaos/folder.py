@@ -18,6 +18,8 @@ GRANTS = "grants.jsonl"
 LINEAGE = "lineage.jsonl"
 OUTPUT = "output"
 """Everything that could leak: what processes wrote, dumps of both stores, metrics."""
+STORES = "stores"
+"""The two servers' own files; what they log could leak, too."""
 
 
 def now_ms():

@@ -227,9 +227,15 @@ def test_what_is_no_secret_is_none(tmp_path):
     assert not leaks_of(tmp_path, b"nothing of the kind: YW5vdGhlciB0ZXh0IGFsdG9nZXRoZXI=")
 
 
-def leaks_of(tmp_path, content):
-    (tmp_path / names.OUTPUT).mkdir(exist_ok=True)
-    (tmp_path / names.OUTPUT / "service-0.log").write_bytes(content)
+@pytest.mark.parametrize("file", ["output/service-0.log", "output/redis.dump", "stores/postgres.log"])
+def test_whatever_could_be_read_is_looked_through(tmp_path, file):
+    assert leaks_of(tmp_path, b"before " + TOKEN + b" after", file)
+
+
+def leaks_of(tmp_path, content, file="output/service-0.log"):
+    for place in (names.OUTPUT, names.STORES):
+        (tmp_path / place).mkdir(exist_ok=True)
+    (tmp_path / file).write_bytes(content)
     (tmp_path / names.ANSWERS).touch()
     return list(nothing_leaks(Invented().evidence(), tmp_path))
 

@@ -199,7 +199,7 @@ def world(plan, folder: Path):
     """Start everything of a run in this folder; nothing is left running at the end."""
     (folder / names.OUTPUT).mkdir(mode=0o700)
     with ExitStack() as stack:
-        pair = stack.enter_context(servers(folder / "stores", **_STORES))
+        pair = stack.enter_context(servers(folder / names.STORES, **_STORES))
         run = set_up(plan, pair)
         names.write_private(folder / names.RUN, orjson.dumps(run))
         dumps.prepare(pair.postgres.url)

@@ -134,7 +134,7 @@ async def town(folder, odd_clients=()):
     """Start everything in this folder; nothing is left running at the end."""
     (folder / names.OUTPUT).mkdir(mode=0o700)
     async with AsyncExitStack() as stack:
-        pair = stack.enter_context(servers(folder / "stores", postgres_options={"fsync": "off"}))
+        pair = stack.enter_context(servers(folder / names.STORES, postgres_options={"fsync": "off"}))
         drawn = setting.draw(pair, odd_clients)
         await migrate(pair.postgres.url)
         upstream = await stack.enter_async_context(serve(_sandbox(drawn, folder)))

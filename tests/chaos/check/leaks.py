@@ -7,14 +7,13 @@ twenty characters; of a token, whose first characters are everybody's, also as i
 from __future__ import annotations
 
 import base64
-import json
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
+from sandbox.secrecy import PREFIX, forms
 from tests.chaos import folder as names
 from tests.chaos.check.evidence import Finding
 
-PREFIX = 20
 _WORD = re.compile(rb"[A-Za-z0-9_-]{20,}")
 _BASE64_KEYS = {"encryption_key", "fingerprint_key"}
 _URLS = {"database_url", "redis_url"}
@@ -25,6 +24,7 @@ def nothing_leaks(evidence, folder):
     needles = {**secret_needles(evidence.run["secrets"]), **token_needles(evidence.journal)}
     signatures = _signatures(evidence.journal)
     files = sorted(path for path in (folder / names.OUTPUT).rglob("*") if path.is_file())
+    files += sorted((folder / names.STORES).glob("*.log"))
     for path in [*files, folder / names.ANSWERS]:
         content = path.read_bytes()
         for needle, what in needles.items():
@@ -53,24 +53,6 @@ def token_needles(journal):
     return {
         needle: f"a token {form}" for beginning in beginnings for form, needle in forms(beginning.encode())
     }
-
-
-def forms(secret):
-    """Return the forms in which a text may stand somewhere, cut to its first characters."""
-    cut = secret[:PREFIX]
-    yield "as it is", cut
-    yield "in hexadecimal", cut.hex().encode()
-    yield "escaped for a URL", quote(cut, safe="").encode()
-    yield "escaped for JSON", json.dumps(cut.decode()).strip('"').encode()
-    for shift in range(3):
-        whole = base64.b64encode(b"\0" * shift + cut)
-        # What the neighbours of the text could change is left out, on both sides.
-        begin, end = (0, 2, 3)[shift], len(whole) - (0, 3, 2)[-(shift + len(cut)) % 3] - 1
-        yield f"in base64 (alignment {shift})", whole[begin:end].rstrip(b"=")
-        yield (
-            f"in base64 for URLs (alignment {shift})",
-            base64.urlsafe_b64encode(b"\0" * shift + cut)[begin:end].rstrip(b"="),
-        )
 
 
 def _signatures(journal):

@@ -1,0 +1,19 @@
+"""Finds secrets where none may stand: in what processes write, stores hold, metrics say and answers carry.
+
+Used by every suite; looks from outside and imports nothing of the broker.
+"""
+
+from sandbox.secrecy.needles import PREFIX, Needles, forms
+from sandbox.secrecy.stores import all_of_postgres, all_of_redis
+from sandbox.secrecy.watch import Sighting, Watch, without_its_token
+
+__all__ = [
+    "PREFIX",
+    "Needles",
+    "Sighting",
+    "Watch",
+    "all_of_postgres",
+    "all_of_redis",
+    "forms",
+    "without_its_token",
+]
