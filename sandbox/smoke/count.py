@@ -60,6 +60,7 @@ class Figures:
     two_tabs_ok: bool
     refresh_tokens_spent_twice: int
     errors: int
+    leaks: int = 0
 
 
 def read_journal(path: Path) -> list[Line]:

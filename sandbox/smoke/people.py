@@ -133,7 +133,10 @@ async def _both_tabs(person: Person, held: str, occasion: str) -> str:
 
 
 @asynccontextmanager
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Give the clients their connections."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), timeout=_TIMEOUT) as clients:
+async def session(*heard: aiohttp.TraceConfig) -> AsyncIterator[aiohttp.ClientSession]:
+    """Give the clients their connections; `heard` are told what comes over them."""
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=_TIMEOUT, trace_configs=list(heard)
+    ) as clients:
         yield clients

@@ -35,5 +35,6 @@ def broken(figures: Figures, *, users: int, replaced: int) -> list[str]:
             f"{seen.refresh_tokens_spent_twice} refresh tokens were presented again",
         ),
         (not seen.errors, f"{seen.errors} errors"),
+        (not seen.leaks, f"{seen.leaks} times a secret stood where none may"),
     )
     return [sentence for kept, sentence in promises if not kept]

@@ -22,6 +22,7 @@ from sandbox.dev.ports import HOST, Ports
 from sandbox.dev.stack import Failed, Stack, running, storage
 from sandbox.smoke.answers import Asked
 from sandbox.smoke.count import Figures, count, read_journal
+from sandbox.smoke.kept import Kept
 from sandbox.smoke.people import (
     Person,
     World,
@@ -70,22 +71,24 @@ def smoke(*, users: int, replaced: int, lifetime_s: float, limit_s: float, say: 
     and EmbeddedError.
     """
     say("starting PostgreSQL, Valkey, the sandbox, service and worker")
-    plan = Plan(Ports.free(), lifetime_s, _MIN_LIFE_S)
+    plan, kept = Plan(Ports.free(), lifetime_s, _MIN_LIFE_S), Kept()
     with storage(plan) as (home, servers):
         plan = replace(plan, journal=home.base / "journal.jsonl")
-        drive = _drive(plan, home, servers, users, replaced, limit_s, say)
+        drive = _drive(plan, home, servers, users, replaced, limit_s, kept, say)
         asked, generations = asyncio.run(drive)
         journal = read_journal(home.base / "journal.jsonl")
-        for sentence in {question.wrong for question in asked if question.wrong}:
+        leaks = kept.leaks(home, servers)
+        for sentence in [*{question.wrong for question in asked if question.wrong}, *leaks]:
             say(f"not as promised: {sentence}")
-    return count(journal, asked, generations, plan.margin_s * 1000)
+    return replace(count(journal, asked, generations, plan.margin_s * 1000), leaks=len(leaks))
 
 
 async def _drive(
-    plan: Plan, home: Home, servers: Servers, users: int, replaced: int, limit_s: float, say: Say
+    plan: Plan, home: Home, servers: Servers, users: int, replaced: int, limit_s: float, kept: Kept, say: Say
 ) -> tuple[list[Asked], dict[int, int]]:
     """Return what the clients were answered, and how many generations each user has in PostgreSQL."""
-    async with running(plan, home, servers, partial(_repeat, say)) as stack, session() as clients:
+    hear = partial(_repeat, say, kept)
+    async with running(plan, home, servers, hear) as stack, session(kept.answers()) as clients:
         world = _world(plan, home, stack, clients)
         await _page_answers(world, plan)
         say(f"everything is up; making {users} users")
@@ -95,6 +98,9 @@ async def _drive(
                 await _let_them_at_it(stack, world, people, replaced, say)
         except TimeoutError:
             say(f"not as promised: not done after {limit_s:.0f} s")
+        await kept.metrics(plan.ports)
+    kept.minted(stack.demo.sandbox)
+    await kept.stores(servers)
     return world.asked, await _generations(servers.postgres.url)
 
 
@@ -164,7 +170,8 @@ async def _generations(url: str) -> dict[int, int]:
         await connection.close()
 
 
-def _repeat(say: Say, who: str, facts: Facts) -> None:
-    """Pass on what service and worker warn of."""
+def _repeat(say: Say, kept: Kept, who: str, facts: Facts) -> None:
+    """Keep what service and worker write, and pass on what they warn of."""
+    kept.line(who, facts)
     if facts.get("level") not in {"debug", "info"}:
         say(f"{who}: {facts.get('event') or facts.get('text')} {facts.get('reason', '')}".rstrip())
