@@ -12,8 +12,9 @@ import redis
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from sandbox.embedded import folder, servers
-from tests.support import aioresponses_shim
+from tests.support import aioresponses_shim, secrecy
 from tests.support.databases import Databases
+from tests.support.secrecy import GUARD
 
 aioresponses_shim.install()
 
@@ -23,7 +24,8 @@ QUICK = {
 }
 
 
-def pytest_configure():
+def pytest_configure(config):
+    config.pluginmanager.register(secrecy)
     # A run that is told to end tidies up as after Ctrl-C: the servers' folder goes with them.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -50,7 +52,7 @@ def valkey(embedded_servers):
 @pytest.fixture(scope="session")
 def databases(postgres):
     """Makes further databases: `with databases.migrated() as url`, `with databases.empty() as url`."""
-    return Databases(postgres.url)
+    return Databases(postgres.url, GUARD.database)
 
 
 @pytest.fixture
@@ -73,7 +75,8 @@ def redis_url(valkey):
     with closing(redis.Redis.from_url(valkey.url)) as client:
         client.flushall()
         client.script_flush()
-    return valkey.url
+    yield valkey.url
+    GUARD.redis(valkey.url)
 
 
 @pytest.fixture
@@ -81,6 +84,7 @@ def own_servers():
     """A PostgreSQL and a Valkey that belong to this test alone: it may stop, kill and restart them."""
     with servers(**QUICK) as pair:
         yield pair
+        GUARD.servers(pair)
 
 
 @pytest.fixture

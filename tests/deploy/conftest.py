@@ -14,6 +14,7 @@ from tests.deploy.containers import open_folder
 from tests.deploy.watched import running_watched, traffic
 from tests.support.databases import Databases
 from tests.support.prometheus import program
+from tests.support.secrecy import GUARD
 
 _NO_INDEX = "No matching distribution found"
 
@@ -71,7 +72,7 @@ async def watched(breakable_servers, tmp_path_factory):
     program("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     second_worker_at = f"{HOST}:{Ports.free().worker}"
-    with Databases(breakable_servers.postgres.url).migrated() as url:
+    with Databases(breakable_servers.postgres.url, GUARD.database).migrated() as url:
         async with running_watched(breakable_servers, url, folder, second_worker_at) as watched:
             await traffic(watched)
             yield watched

@@ -11,6 +11,7 @@ from tests.support.collector import collecting
 from tests.support.database_trouble import operator_of
 from tests.support.databases import Databases
 from tests.support.redis_trouble import redis_behind
+from tests.support.secrecy import GUARD
 from tests.support.served import ANYWHERE, served
 from tests.support.stoppable import Stoppable
 from tests.support.world import open_world
@@ -22,7 +23,7 @@ QUICK = {"postgres_options": {"fsync": "off"}, "valkey_options": {"appendonly": 
 def spare_servers():
     """Both servers again, for a module whose tests stop them."""
     with servers(**QUICK) as pair:
-        yield pair, Databases(pair.postgres.url)
+        yield pair, Databases(pair.postgres.url, GUARD.database)
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def stoppable(spare_servers):
         yield Stoppable(pair.postgres, pair.valkey, url)
         pair.postgres.start()
         pair.valkey.start()
+        GUARD.redis(pair.valkey.url)
 
 
 @pytest.fixture
@@ -63,7 +65,8 @@ async def emptied_database(reused_database):
     connection = await asyncpg.connect(reused_database)
     await connection.execute("TRUNCATE users, grants, lineage, events, audit_events")
     await connection.close()
-    return reused_database
+    yield reused_database
+    GUARD.database(reused_database)
 
 
 @pytest.fixture

@@ -22,8 +22,10 @@ def run(coroutine):
 class Databases:
     """Makes and drops databases of one server."""
 
-    def __init__(self, server_url):
+    def __init__(self, server_url, look=lambda _: None):
+        """Of the server at this address; `look` is shown each of them before it is dropped."""
         self._server_url = server_url
+        self._look = look
         self._numbers = itertools.count(1)
         self._has_template = False
 
@@ -48,6 +50,7 @@ class Databases:
         run(self._execute(f"create database {name} {how}"))
         try:
             yield self._url(name)
+            self._look(self._url(name))
         finally:
             run(self._execute(f"drop database {name} with (force)"))
 

@@ -9,8 +9,13 @@ def key_of(letter: str) -> str:
     return base64.b64encode(letter.encode() * 32).decode()
 
 
+api_keys: set[str] = set()
+"""Every key of a caller that a test has used."""
+
+
 def digest_of(api_key: str) -> str:
     """What API_KEYS holds of a caller's key."""
+    api_keys.add(api_key)
     return hashlib.sha256(api_key.encode()).hexdigest()
 
 
