@@ -52,7 +52,8 @@ def valkey(embedded_servers):
 @pytest.fixture(scope="session")
 def databases(postgres):
     """Makes further databases: `with databases.migrated() as url`, `with databases.empty() as url`."""
-    return Databases(postgres.url, GUARD.database)
+    with closing(Databases(postgres.url, GUARD.database)) as made:
+        yield made
 
 
 @pytest.fixture

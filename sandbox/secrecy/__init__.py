@@ -4,7 +4,7 @@ Used by every suite; looks from outside and imports nothing of the broker.
 """
 
 from sandbox.secrecy.needles import PREFIX, Needles, forms
-from sandbox.secrecy.stores import all_of_postgres, all_of_redis
+from sandbox.secrecy.stores import all_of_postgres, all_of_redis, tables_of
 from sandbox.secrecy.watch import Sighting, Watch, without_its_token
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "all_of_postgres",
     "all_of_redis",
     "forms",
+    "tables_of",
     "without_its_token",
 ]

@@ -11,7 +11,9 @@ import asyncpg
 import redis
 
 _TABLES = (
-    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
+    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    # A table of no bytes has never had a row.
+    " AND pg_relation_size(oid) > 0 ORDER BY 1"
 )
 _READ = {
     b"string": ("GET",),
@@ -27,12 +29,18 @@ async def all_of_postgres(url: str) -> AsyncIterator[tuple[str, bytes]]:
     """Yield each table's name and its rows in binary form, in which bytes stand as they are."""
     connection = await asyncpg.connect(url)
     try:
-        for (table,) in await connection.fetch(_TABLES):
-            rows = BytesIO()
-            await connection.copy_from_table(table, output=rows, format="binary")
-            yield str(table), rows.getvalue()
+        async for table, rows in tables_of(connection):
+            yield table, rows
     finally:
         await connection.close()
+
+
+async def tables_of(connection: asyncpg.Connection) -> AsyncIterator[tuple[str, bytes]]:
+    """Do the same over a connection that is open."""
+    for (table,) in await connection.fetch(_TABLES):
+        rows = BytesIO()
+        await connection.copy_from_table(table, output=rows, format="binary")
+        yield str(table), rows.getvalue()
 
 
 def all_of_redis(url: str) -> Iterator[tuple[str, bytes]]:

@@ -5,6 +5,8 @@
 plays one case alone; what is selected together is played at the same time.
 """
 
+from contextlib import closing
+
 import pytest
 
 from sandbox.embedded import servers
@@ -13,6 +15,7 @@ from tests.chaos.crash_cases import CASES, Case
 from tests.chaos.crash_verdict import findings
 from tests.support.databases import Databases
 from tests.support.databases import run as run_to_its_end
+from tests.support.secrecy import GUARD
 
 QUICK = {"postgres_options": {"fsync": "off"}, "valkey_options": {"appendonly": "no"}}
 WITHOUT = {
@@ -28,8 +31,14 @@ pytestmark = pytest.mark.timeout(400)
 def played(request):
     """What was seen of every case that this run has selected."""
     wanted = [item.callspec.params["case"] for item in request.session.items if item.module is request.module]
-    with servers(**QUICK) as pair, Databases(pair.postgres.url).migrated() as url:
-        return run_to_its_end(run(url, pair.valkey.url, wanted))
+    with (
+        servers(**QUICK) as pair,
+        closing(Databases(pair.postgres.url, GUARD.database)) as databases,
+        databases.migrated() as url,
+    ):
+        seen = run_to_its_end(run(url, pair.valkey.url, wanted))
+        GUARD.redis(pair.valkey.url)
+        return seen
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
@@ -72,7 +73,10 @@ async def watched(breakable_servers, tmp_path_factory):
     program("prometheus")
     folder = tmp_path_factory.mktemp("prometheus")
     second_worker_at = f"{HOST}:{Ports.free().worker}"
-    with Databases(breakable_servers.postgres.url, GUARD.database).migrated() as url:
+    with (
+        closing(Databases(breakable_servers.postgres.url, GUARD.database)) as databases,
+        databases.migrated() as url,
+    ):
         async with running_watched(breakable_servers, url, folder, second_worker_at) as watched:
             await traffic(watched)
             yield watched

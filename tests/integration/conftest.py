@@ -22,8 +22,8 @@ QUICK = {"postgres_options": {"fsync": "off"}, "valkey_options": {"appendonly": 
 @pytest.fixture(scope="module")
 def spare_servers():
     """Both servers again, for a module whose tests stop them."""
-    with servers(**QUICK) as pair:
-        yield pair, Databases(pair.postgres.url, GUARD.database)
+    with servers(**QUICK) as pair, closing(Databases(pair.postgres.url, GUARD.database)) as made:
+        yield pair, made
 
 
 @pytest.fixture
@@ -62,11 +62,11 @@ def reused_database(databases):
 
 @pytest.fixture
 async def emptied_database(reused_database):
+    yield reused_database
     connection = await asyncpg.connect(reused_database)
+    await GUARD.tables(connection)
     await connection.execute("TRUNCATE users, grants, lineage, events, audit_events")
     await connection.close()
-    yield reused_database
-    GUARD.database(reused_database)
 
 
 @pytest.fixture

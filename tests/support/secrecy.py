@@ -11,7 +11,7 @@ import subprocess
 import time
 import tomllib
 from asyncio.subprocess import SubprocessStreamProtocol
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -20,14 +20,14 @@ import pytest
 import redis
 
 from sandbox.calcom import state
-from sandbox.secrecy import Needles, Watch, all_of_postgres, all_of_redis
+from sandbox.secrecy import Needles, Watch, all_of_redis, tables_of
 from tests.support.databases import run
 from tests.support.environment import api_keys, environment, key_of
 
 NOT_OURS = {"node", "npm", "chromium", "chrome", "curl", "helm", "promtool", "nginx", "systemd-analyze", "sh"}
 """Programs that show a token to whoever holds it anyway; what they read of the broker is another matter."""
-UPSTREAM = ("/v2/", "/_sandbox/")
-"""Where the stand-in answers; it mints tokens and hands them out."""
+NOT_THE_BROKER = ("/v2/", "/_sandbox/", "/demo/session/")
+"""The stand-in, which mints tokens, and the demo's backend, which gives its page the first one."""
 TOKENS_OF_TESTS = ("access-token.of-a-user", "refresh-token.of-a-user", "refresh-token." + "r" * 40)
 _TAIL = 256
 _MAY_STAND = "may_stand"
@@ -94,30 +94,36 @@ class Guard:
                 for client in tomllib.loads(Path(value).read_text())["clients"]:
                     needles.add("a client's secret", client.get("secret", ""))
 
-    def database(self, url):
+    async def database(self, url):
         """Look at every table of a database; of one that is not there now there is nothing to see."""
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError), self._timed():
+            connection = await asyncpg.connect(url)
+            try:
+                await self.tables(connection)
+            finally:
+                await connection.close()
 
-        async def look():
-            async for table, rows in all_of_postgres(url):
-                self.watch.look(f"PostgreSQL's table {table}", rows)
-
-        began = time.monotonic()
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            run(look())
-        self.dumping_s += time.monotonic() - began
+    async def tables(self, connection):
+        """Do the same over a connection to it that is open."""
+        async for table, rows in tables_of(connection):
+            self.watch.look(f"PostgreSQL's table {table}", rows)
 
     def redis(self, url):
         """Look at every key and value."""
-        began = time.monotonic()
-        with suppress(redis.RedisError):
+        with suppress(redis.RedisError), self._timed():
             for kind, content in all_of_redis(url):
                 self.watch.look(f"Redis, {kind},", content)
-        self.dumping_s += time.monotonic() - began
 
     def servers(self, pair):
         """Look at everything that both stores hold."""
-        self.database(pair.postgres.url)
+        run(self.database(pair.postgres.url))
         self.redis(pair.valkey.url)
+
+    @contextmanager
+    def _timed(self):
+        began = time.monotonic()
+        yield
+        self.dumping_s += time.monotonic() - began
 
     def taken(self):
         """Return what was found since this was last asked."""
@@ -227,7 +233,7 @@ def _watch_answers():
 
     async def seen(self):
         body = await read(self)
-        if not f"{self.url.path}/".startswith(UPSTREAM):
+        if not f"{self.url.path}/".startswith(NOT_THE_BROKER):
             GUARD.watch.answer(self.method, self.url.path, body)
         return body
 
