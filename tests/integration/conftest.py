@@ -78,13 +78,17 @@ def stores(emptied_database, redis_url):
 @pytest.fixture
 async def worlds(stores, tmp_path):
     """Opens a world on this test's own stores: `await worlds(brokers=2, UPSTREAM_TIMEOUT="2s")`."""
+    opened = []
     async with AsyncExitStack() as stack:
 
         async def open_one(**described):
-            opened = open_world(*stores, tmp_path, **described)
-            return await stack.enter_async_context(opened)
+            world = open_world(*stores, tmp_path, **described)
+            opened.append(await stack.enter_async_context(world))
+            return opened[-1]
 
         yield open_one
+    for world in opened:
+        GUARD.watch.look("what a broker noted", repr(world.notes.heard))
 
 
 @pytest.fixture

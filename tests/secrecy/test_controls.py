@@ -12,7 +12,7 @@ from sandbox.calcom.jwt import sign
 
 ROOT = Path(__file__).parents[2]
 TOKEN = sign({"type": "access_token", "jti": "planted"}, b"k" * 32)
-LEAKY = "tests/secrecy/leaky.py"
+LEAKY = ("tests/secrecy/leaky.py", "tests/integration/leaky.py")
 FOUND = {
     "pipe": "the output of python",
     "file": "the output of python",
@@ -23,6 +23,7 @@ FOUND = {
     "value": "Redis, a hash,",
     "metrics": "the answer to GET /metrics",
     "answer": "the answer to GET /v1/users/anna",
+    "noted": "what a broker noted",
     "printed": "Captured stdout call",
     "logged": "Captured log call",
     "allowed_elsewhere": "the output of python",
@@ -33,11 +34,16 @@ ALLOWED = ("good_answer", "allowed")
 @pytest.fixture(scope="module")
 def leaky():
     """What a suite says whose tests leak, and how it ends."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--show-capture=no", "-q", LEAKY]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--show-capture=no", "-q"]
     return subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PLANTED": TOKEN}, capture_output=True, text=True, timeout=100,
+        [*command, *LEAKY],
+        cwd=ROOT,
+        env={**os.environ, "PLANTED": TOKEN},
+        capture_output=True,
+        text=True,
+        timeout=100,
         check=False,
-    )  # fmt: skip
+    )
 
 
 def told_of(name, text):
