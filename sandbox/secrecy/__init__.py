@@ -5,9 +5,10 @@ Used by every suite; looks from outside and imports nothing of the broker.
 
 from sandbox.secrecy.needles import PREFIX, Needles, forms
 from sandbox.secrecy.stores import all_of_postgres, all_of_redis, tables_of
-from sandbox.secrecy.watch import Sighting, Watch, without_its_token
+from sandbox.secrecy.watch import ENDPOINTS, Sighting, Watch, without_its_token
 
 __all__ = [
+    "ENDPOINTS",
     "PREFIX",
     "Needles",
     "Sighting",

@@ -8,8 +8,7 @@ import orjson
 
 from sandbox.secrecy.needles import Needles
 
-ANSWERS_WITH_A_TOKEN = ("/refresh", "/token")
-"""How the paths end whose good answer holds an access token."""
+ENDPOINTS = ("/refresh", "/token")
 _ITS_FIELDS = {"accessToken", "accessTokenExpiresAt", "calUserId", "generation"}
 
 
@@ -26,10 +25,14 @@ class Sighting:
 
 
 class Watch:
-    """Looks for these needles; `seen` is what was found, each kind once a channel."""
+    """Looks for these needles; `seen` is what was found, each kind once a channel.
 
-    def __init__(self, needles: Needles) -> None:
+    `endpoints` are how the paths end whose good answer holds an access token.
+    """
+
+    def __init__(self, needles: Needles, endpoints: tuple[str, ...] = ENDPOINTS) -> None:
         self.needles = needles
+        self._endpoints = endpoints
         self.looked_at = 0
         self._seen: dict[tuple[str, str], Sighting] = {}
 
@@ -47,7 +50,7 @@ class Watch:
 
     def answer(self, method: str, path: str, body: bytes) -> None:
         """Look at the body of an answer, without the one token that a good one is there for."""
-        allowed = path.endswith(ANSWERS_WITH_A_TOKEN)
+        allowed = path.endswith(self._endpoints)
         self.look(f"the answer to {method} {path}", without_its_token(body) if allowed else body)
 
     def taken(self) -> list[Sighting]:

@@ -138,6 +138,8 @@ async def first_token(street, user):
     return headers, json.loads(text)["accessToken"], text
 
 
+@pytest.mark.may_stand(place="GET /scheduling", why="the app gives its own page the first token")
+@pytest.mark.may_stand(place="GET /api/cal/first-token", why="the app gives its own page the first token")
 @pytest.mark.parametrize("give", [page, first_token])
 async def test_who_is_signed_in_is_given_a_first_token(street, give):
     user = f"first_{give.__name__}"

@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from sandbox.calcom import state
-from sandbox.secrecy import Needles, Watch, all_of_redis, tables_of
+from sandbox.secrecy import ENDPOINTS, Needles, Watch, all_of_redis, tables_of
 from tests.support.databases import run
 from tests.support.environment import api_keys, environment, key_of
 
@@ -28,6 +28,8 @@ NOT_OURS = {"node", "npm", "chromium", "chrome", "curl", "helm", "promtool", "ng
 """Programs that show a token to whoever holds it anyway; what they read of the broker is another matter."""
 NOT_THE_BROKER = ("/v2/", "/_sandbox/", "/demo/session/")
 """The stand-in, which mints tokens, and the demo's backend, which gives its page the first one."""
+REWRITTEN = "/rewritten"
+"""How the refresh endpoint's path ends where the page on running beside an app rewrites it."""
 TOKENS_OF_TESTS = ("access-token.of-a-user", "refresh-token.of-a-user", "refresh-token." + "r" * 40)
 _TAIL = 256
 _MAY_STAND = "may_stand"
@@ -37,7 +39,7 @@ class Guard:
     """The watch over a whole run, and the test that is under way."""
 
     def __init__(self):
-        self.watch = Watch(_needles())
+        self.watch = Watch(_needles(), (*ENDPOINTS, REWRITTEN))
         self.late = []
         """What was found when its test was over."""
         self.places = ()
