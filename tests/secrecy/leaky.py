@@ -52,6 +52,23 @@ def test_file(tmp_path):
     (tmp_path / "log").unlink()
 
 
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory):
+    says = [sys.executable, "-c", f"input(); print({TOKEN!r})"]
+    with (tmp_path_factory.mktemp("lasting") / "log").open("w") as log:
+        return subprocess.Popen(says, stdin=subprocess.PIPE, stdout=log, text=True)
+
+
+def test_before_it_leaks(lasting):
+    assert lasting.poll() is None
+
+
+def test_lasting(lasting):
+    lasting.stdin.write("now\n")
+    lasting.stdin.close()
+    assert lasting.wait() == 0
+
+
 async def test_stream():
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", SLOWLY, stdout=subprocess.PIPE)
     assert await process.stdout.read() == TOKEN.encode()

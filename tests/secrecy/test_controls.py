@@ -16,6 +16,7 @@ LEAKY = ("tests/secrecy/leaky.py", "tests/integration/leaky.py")
 FOUND = {
     "pipe": "the output of python",
     "file": "the output of python",
+    "lasting": "the output of python",
     "stream": "the output of python",
     "secret": "holds the client secret as it is",
     "table": "PostgreSQL's table planted",
@@ -28,22 +29,22 @@ FOUND = {
     "logged": "Captured log call",
     "allowed_elsewhere": "the output of python",
 }
-ALLOWED = ("good_answer", "allowed")
+ALLOWED = ("good_answer", "allowed", "before_it_leaks")
+
+
+def suite(*which):
+    """Run these tests as a suite of their own."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--show-capture=no", "-q", *which]
+    environ = {**os.environ, "PLANTED": TOKEN}
+    return subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=100, check=False
+    )
 
 
 @pytest.fixture(scope="module")
 def leaky():
     """What a suite says whose tests leak, and how it ends."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--show-capture=no", "-q"]
-    return subprocess.run(
-        [*command, *LEAKY],
-        cwd=ROOT,
-        env={**os.environ, "PLANTED": TOKEN},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    return suite(*LEAKY)
 
 
 def told_of(name, text):
@@ -55,6 +56,12 @@ def told_of(name, text):
 
 def test_a_suite_that_leaks_fails(leaky):
     assert leaky.returncode == 1, leaky.stdout + leaky.stderr
+
+
+def test_so_does_one_that_leaks_nowhere_but_in_what_is_seen_when_its_test_is_over():
+    alone = suite(f"{LEAKY[0]}::test_printed")
+    assert alone.returncode == 1, alone.stdout + alone.stderr
+    assert "1 passed" in alone.stdout
 
 
 @pytest.mark.parametrize(("name", "where"), FOUND.items(), ids=FOUND)

@@ -49,7 +49,7 @@ class Guard:
         self._files = []
         self._tails = {}
 
-    def child(self, words, environ, outputs):
+    def child(self, process, words, environ, outputs):
         """Look out for the secrets a child is given, and remember the files it writes to."""
         self.know(environ)
         if Path(os.fsdecode(words[0])).name in NOT_OURS:
@@ -60,7 +60,7 @@ class Guard:
                 path = Path(f"/proc/self/fd/{number}")
                 if number >= 0 and path.resolve().is_file():
                     # Another description of the same file: it can be read when it is gone by name.
-                    self._files.append((_name_of(words), os.open(path, os.O_RDONLY)))
+                    self._files.append((process, _name_of(words), os.open(path, os.O_RDONLY)))
 
     def said(self, name, content, stream=None):
         """Look at what a child wrote; of a stream, what came before is looked at together with it."""
@@ -98,8 +98,11 @@ class Guard:
 
     async def database(self, url):
         """Look at every table of a database; of one that is not there now there is nothing to see."""
-        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError), self._timed():
-            connection = await asyncpg.connect(url)
+        with self._timed():
+            try:
+                connection = await asyncpg.connect(url)
+            except (OSError, asyncpg.PostgresError):
+                return
             try:
                 await self.tables(connection)
             finally:
@@ -112,7 +115,7 @@ class Guard:
 
     def redis(self, url):
         """Look at every key and value."""
-        with suppress(redis.RedisError), self._timed():
+        with suppress(redis.ConnectionError), self._timed():
             for kind, content in all_of_redis(url):
                 self.watch.look(f"Redis, {kind},", content)
 
@@ -129,12 +132,22 @@ class Guard:
 
     def taken(self):
         """Return what was found since this was last asked."""
-        for name, file in self._files:
-            with os.fdopen(file, "rb") as output:
-                self.said(name, output.read())
-        self._files.clear()
-        self._tails.clear()
+        files, self._files = self._files, []
+        for process, name, file in files:
+            # Asked before it is read: what a child writes that has not ended by now is read the next time.
+            ended = getattr(process, "returncode", 0) is not None
+            self.said(name, _rest_of(file), file)
+            if ended:
+                os.close(file)
+                del self._tails[file]
+            else:
+                self._files.append((process, name, file))
         return [one for one in self.watch.taken() if not any(place in one.channel for place in self.places)]
+
+
+def _rest_of(file):
+    with os.fdopen(file, "rb", closefd=False) as output:
+        return output.read()
 
 
 def _needles():
@@ -206,7 +219,7 @@ def _watch_children():
 
     def started(self, args, *more, **keywords):
         words = [args] if isinstance(args, str | bytes | os.PathLike) else list(args)
-        GUARD.child(words, keywords.get("env"), (keywords.get("stdout"), keywords.get("stderr")))
+        GUARD.child(self, words, keywords.get("env"), (keywords.get("stdout"), keywords.get("stderr")))
         start(self, args, *more, **keywords)
 
     def communicated(self, *more, **keywords):
