@@ -157,6 +157,7 @@ def test_a_reason_that_takes_longer_is_told_apart(later_us, told_apart):
     assert weigh_times(times)["told_apart"] is told_apart
 
 
+@pytest.mark.may_stand(place="the output of python service.cli serve", why="it is planted there")
 @pytest.mark.timeout(180)
 async def test_a_run_against_real_processes_finds_what_was_planted(server_folder, capsys):
     mistaken = [asks("control", "mistaken", 200, None), asks("control", "another code", 401, "token_unknown")]
