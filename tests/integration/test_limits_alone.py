@@ -14,10 +14,9 @@ NEVER_ISSUED = "a-token-that-was-never-issued"
 @pytest.fixture
 async def world(stoppable, tmp_path):
     """A broker that allows two rotations and three unknown tokens a minute, and has lost its Redis."""
-    servers, url = stoppable
     limits = {"USER_ROTATIONS": "2/min", "ADDRESS_FAILURES": "3/min"}
-    async with open_world(url, servers.valkey.url, tmp_path, **limits, **ANYWHERE) as opened:
-        servers.valkey.stop()
+    async with open_world(stoppable.url, stoppable.valkey.url, tmp_path, **limits, **ANYWHERE) as opened:
+        stoppable.valkey.stop()
         yield opened
 
 
