@@ -28,7 +28,7 @@ def environment(**changes: str | None) -> dict[str, str]:
         "TOKEN_BROKER_FINGERPRINT_KEYS": f"f1:{key_of('f')}",
         "TOKEN_BROKER_API_KEYS": f"backend:{digest_of('backend-key')}",
         "CAL_OAUTH_CLIENT_ID": "client-1",
-        "X_CAL_SECRET_KEY": "client-secret",
+        "X_CAL_SECRET_KEY": "hush-of-client-1",
     }
     for name, value in changes.items():
         whole = (

@@ -73,7 +73,7 @@ def test_the_example_an_error_shows_is_a_value_that_works(field):
 def test_the_clients_of_the_environment_are_one_named_default():
     (client,) = load_settings(environment(ALLOWED_ORIGINS="https://App.example.com")).clients
     assert (client.name, client.kind, client.id) == ("default", "calcom-platform", "client-1")
-    assert (client.secret.value, client.api_url) == (("client-secret",), "https://api.cal.com/v2")
+    assert (client.secret.value, client.api_url) == (("hush-of-client-1",), "https://api.cal.com/v2")
     assert (client.rate, client.origins) == (Rate(450, timedelta(minutes=1)), ("https://app.example.com",))
 
 

@@ -31,7 +31,7 @@ def number(file):
 
 @pytest.mark.parametrize("name", [*SECRETS, "X_CAL_SECRET_KEY"])
 def test_each_secret_may_come_from_a_file(name, file):
-    text, field = SECRETS.get(name, ("client-secret", ""))
+    text, field = SECRETS.get(name, ("hush-of-client-1", ""))
     file.write_text(f"{text}\n")
     settings = load_settings(environment(**{name: None, f"{name}_FILE": str(file)}))
     assert settings.warnings == ()
@@ -140,7 +140,14 @@ def test_a_secret_does_not_show_itself():
 
 def test_what_must_not_be_seen_in_logs_is_known_piece_by_piece():
     texts = load_settings(environment(DATABASE_URL="postgresql://u:p%40ss-word@h/d")).sensitive_texts()
-    assert {"p%40ss-word", "p@ss-word", "redis-password", key_of("e"), key_of("f"), "client-secret"} <= texts
+    assert {
+        "p%40ss-word",
+        "p@ss-word",
+        "redis-password",
+        key_of("e"),
+        key_of("f"),
+        "hush-of-client-1",
+    } <= texts
 
 
 def test_a_given_secret_never_changes():
