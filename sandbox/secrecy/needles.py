@@ -21,13 +21,14 @@ _BEGINNINGS = {
     "a token": (b'{"alg":"', b'{"typ":"', b'{"kid":"'),
     "a token's claims": (b'{"type":"access_token"', b'{"type":"refresh_token"'),
 }
+_PRIVATE_KEYS = ("-----BEGIN PRIVATE KEY", "-----BEGIN EC PRIVATE KEY", "-----BEGIN RSA PRIVATE KEY")
 
 
 class Needles:
     """Everything that is looked for, and what each is called."""
 
     def __init__(self) -> None:
-        """Begin with what every token has in common."""
+        """Begin with what every token has in common, and every private key."""
         self._named: dict[bytes, str] = {}
         self._ends: set[bytes] = set()
         for what, beginnings in _BEGINNINGS.items():
@@ -35,6 +36,8 @@ class Needles:
                 # Characters of base64 that the next byte of the text would change are left out.
                 whole = len(beginning) * 4 // 3
                 self.add(what, base64.urlsafe_b64encode(beginning)[:whole].decode())
+        for beginning in _PRIVATE_KEYS:
+            self.add("a private key", beginning)
 
     def add(self, what: str, secret: str) -> None:
         """Look for a secret."""

@@ -55,6 +55,14 @@ def test_of_a_token_that_somebody_else_signed_no_more_is_known_than_how_it_begin
     assert found(b"X-Broker-Assertion: " + other) == ["a token as it is"]
 
 
+@pytest.mark.parametrize("kind", ["", "EC ", "RSA "])
+def test_a_private_key_is_found_whoever_made_it(kind):
+    lines = f"-----BEGIN {kind}PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49"
+    assert found(b"ssl: " + lines.encode()) == ["a private key as it is"]
+    assert found(b"ssl: " + base64.b64encode(lines.encode())) != []
+    assert found(b"ssl: " + json.dumps(lines).encode()) != []
+
+
 def test_what_is_no_secret_is_not_found():
     assert found(b'{"event":"request.done","route":"/refresh","user_id":"anna"} eyJ ZXlK ' * 50) == []
 
