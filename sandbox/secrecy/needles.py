@@ -36,8 +36,8 @@ class Needles:
                 # Characters of base64 that the next byte of the text would change are left out.
                 whole = len(beginning) * 4 // 3
                 self.add(what, base64.urlsafe_b64encode(beginning)[:whole].decode())
-        for beginning in _PRIVATE_KEYS:
-            self.add("a private key", beginning)
+        for first_line in _PRIVATE_KEYS:
+            self.add("a private key", first_line)
 
     def add(self, what: str, secret: str) -> None:
         """Look for a secret."""
