@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help run test smoke chaos hostile lint format docs lock audit advisories sbom secrets clean
+.PHONY: help run test smoke chaos hostile bench lint format docs lock audit advisories sbom secrets clean
 
 help:
 	@echo 'make run    start everything with a demo page (Ctrl-C stops it and leaves nothing behind)'
@@ -13,6 +13,7 @@ help:
 	@echo 'make test   run the whole test suite against real PostgreSQL and real Valkey'
 	@echo 'make chaos  strike everything for DURATION seconds (300) drawn from SEED, print what was seen as JSON'
 	@echo 'make hostile  send hostile and bad input to the real processes, print the figures as JSON'
+	@echo 'make bench  measure the broker beside what a team would otherwise run, print the ratios as JSON (QUICK=1: only see that it runs)'
 	@echo 'make chart  lint, render and judge the Helm chart in all its shapes, print the figures as JSON (HELM=, COMPOSE=)'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
 	@echo 'make docs   make the configuration page again from the settings'
@@ -44,6 +45,9 @@ chaos: $(READY)
 
 hostile: $(READY)
 	@$(BIN)/python -m tests.hostile $(ARGS)
+
+bench: $(READY)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
 
 # The tools are fetched once. Both steps run, whatever the first finds, and the figures are the last line.
 .PHONY: chart
@@ -96,4 +100,5 @@ secrets:
 
 clean:
 	rm -rf .venv .tools build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache tests/browser/node_modules tests/browser/dist \
-		tests/docs/fronts/node_modules tests/docs/fronts/made
+		tests/docs/fronts/node_modules tests/docs/fronts/made \
+		bench/peers/node_modules bench/peers/next/.next bench/peers/next/lib/generated

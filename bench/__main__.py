@@ -17,7 +17,7 @@ from dataclasses import replace
 from bench import ahead, bursts, others, ours, people, report, saved, stampede
 from bench.figures import Figure, Missing, Results, failures, figures, line
 from bench.machine import Cores, NotFit, describe
-from bench.peers import make_ready
+from bench.peers import Ready, make_ready
 from bench.samples import Rules, Summary
 from bench.stand import Stand, stand
 
@@ -39,6 +39,9 @@ BOUNDS = {
     "observed_vs_bare_path": ">= 0.85",
 }
 
+_HURRIED = ("ahead_core_share_at_278",)
+"""What a machine that has other work may not reach in a quick run."""
+
 Say = Callable[[str], None]
 
 
@@ -56,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.write("\n" + "\n".join(report.figures_table(made, BOUNDS)) + "\n")
     if told.quick:
         sys.stdout.write("A quick run shows that everything runs; none of its figures is one to quote.\n")
-    wrong = [] if told.quick else failures(made)
+    wrong = failures(made, but=_HURRIED if told.quick else ())
     for why in wrong:
         sys.stdout.write(f"no figure for {why}\n")
     sys.stdout.write(f"{json.dumps(line(made))}\n")
@@ -76,7 +79,7 @@ def _measure(cores: Cores, told: argparse.Namespace, say: Say) -> dict[str, Figu
     return figures(results, measured | saved.due_growth())
 
 
-def _play(standing: Stand, ready: others.Ready, told: argparse.Namespace, say: Say) -> Results:
+def _play(standing: Stand, ready: Ready, told: argparse.Namespace, say: Say) -> Results:
     with ExitStack() as stack:
         broker = ours.contestants(stack, standing)
         bare = others.limits(stack, standing, broker)
@@ -85,6 +88,7 @@ def _play(standing: Stand, ready: others.Ready, told: argparse.Namespace, say: S
         here = [*bare, *broker, *(one for one in peers.values() if not isinstance(one, Missing))]
         say(f"{len(here)} contestants are up")
         played: dict[str, Summary | Missing] = {**bursts.play(here, standing.load, _plan(told), say)}
+        say("bursts played")
         results = played | missing
     sys.stdout.write("\n" + "\n".join(report.contestants_table(results, report.titles_of(here))) + "\n\n")
     return results

@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
@@ -25,7 +26,7 @@ def _app(bodies: dict[str, str]) -> web.Application:
     return app
 
 
-def _handler(body: bytes):  # noqa: ANN202 - aiohttp's own type for handlers is private
+def _handler(body: bytes) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(_: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json")
 
@@ -56,7 +57,7 @@ def main(port: int, bodies: dict[str, str], processes: int) -> None:
     """Serve; with several processes each listens on a socket of its own, bound before any of them serves."""
     sockets = [_bound(port) for _ in range(processes)]
     own, others = sockets[0], sockets[1:]
-    children = []
+    children: list[int] = []
     for sock in others:
         child = os.fork()
         if child == 0:

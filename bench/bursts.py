@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from bench.contestants import Contestant
-from bench.generator import Load
+from bench.generator import Load, LoadFailed
 from bench.samples import UNTIMED, Burst, Rules, Summary, summarize
 
 Say = Callable[[str], None]
@@ -31,40 +31,67 @@ class Plan:
 
 
 FULL = Plan(rounds=25, most_rounds=100, burst_s=0.25, warm_s=0.06, first_warm_s=1.5, rules=Rules())
-QUICK = Plan(rounds=2, most_rounds=2, burst_s=0.15, warm_s=0.05, first_warm_s=0.2, rules=UNTIMED)
+QUICK = Plan(
+    rounds=1, most_rounds=1, burst_s=0.15, warm_s=0.03, first_warm_s=0.1, rules=UNTIMED, connections=16
+)
 
 
 def play(contestants: Sequence[Contestant], load: Load, plan: Plan, say: Say) -> dict[str, Summary]:
     """Play every round, and further ones for those with too few bursts that count; returns the summaries."""
-    bursts: dict[str, list[Burst]] = {one.name: [] for one in contestants}
-    for (
-        one
-    ) in contestants:  # compilers that optimize while a program runs have done so before anything counts
-        _burst(one, load, plan, 0, plan.first_warm_s)
+    scores = [Score(one) for one in contestants]
+    for score in scores:  # what optimizes itself while it runs has done so before anything counts
+        score.play(load, plan, 0)
     for number in range(1, plan.most_rounds + 1):
-        wanted = contestants if number <= plan.rounds else _unsettled(contestants, bursts, plan)
+        wanted = [score for score in scores if score.wants(number, plan)]
         if not wanted:
             break
-        for one in _shuffled(wanted):
-            bursts[one.name].append(_burst(one, load, plan, number, plan.burst_s))
+        for score in _shuffled(wanted):
+            score.play(load, plan, number)
         if number % 5 == 0:
             say(f"round {number}, {len(wanted)} contestants")
-    return {name: summarize(found, plan.rules) for name, found in bursts.items()}
+    return {score.one.name: score.summary(plan.rules) for score in scores}
 
 
-def _unsettled(
-    contestants: Iterable[Contestant], bursts: dict[str, list[Burst]], plan: Plan
-) -> list[Contestant]:
-    return [one for one in contestants if not summarize(bursts[one.name], plan.rules).stands]
+@dataclass(slots=True)
+class Score:
+    """A contestant's bursts so far; one that failed is out."""
+
+    one: Contestant
+    bursts: list[Burst] = field(default_factory=list)
+    failed: str | None = None
+
+    def wants(self, number: int, plan: Plan) -> bool:
+        """Whether it plays in this round."""
+        if self.failed is not None:
+            return False
+        return number <= plan.rounds or not self.summary(plan.rules).stands
+
+    def play(self, load: Load, plan: Plan, number: int) -> None:
+        """Play one burst; round 0 is longer and counts for nothing."""
+        if self.failed is not None:
+            return
+        try:
+            burst = _burst(self.one, load, plan, number)
+        except (LoadFailed, OSError) as error:
+            self.failed = str(error)
+            return
+        if number > 0:
+            self.bursts.append(burst)
+
+    def summary(self, rules: Rules) -> Summary:
+        """Return what its bursts come to."""
+        if self.failed is not None:
+            return Summary(tuple(self.bursts), why=self.failed)
+        return summarize(self.bursts, rules)
 
 
-def _shuffled(contestants: Sequence[Contestant]) -> list[Contestant]:
-    order = list(contestants)
+def _shuffled(scores: Sequence[Score]) -> list[Score]:
+    order = list(scores)
     random.shuffle(order)
     return order
 
 
-def _burst(one: Contestant, load: Load, plan: Plan, number: int, burst_s: float) -> Burst:
+def _burst(one: Contestant, load: Load, plan: Plan, number: int) -> Burst:
     one.before()
     before = one.answers_by_source()
     found = load.burst(
@@ -73,7 +100,7 @@ def _burst(one: Contestant, load: Load, plan: Plan, number: int, burst_s: float)
         connections=plan.connections,
         first=one.cursor,
         warm_s=plan.warm_s,
-        burst_s=burst_s,
+        burst_s=plan.burst_s if number > 0 else plan.first_warm_s,
         watched=one.program.pids,
     )
     one.cursor = found["next"]

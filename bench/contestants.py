@@ -13,6 +13,9 @@ from bench.stand import get
 _ANSWERS = re.compile(r'^token_broker_answers_total\{[^}]*source="(\w+)"[^}]*\} ([0-9.e+]+)', re.MULTILINE)
 
 
+UNCOUNTED = "uncounted"
+
+
 def _nothing() -> None:
     """What most contestants do before a burst."""
 
@@ -28,7 +31,7 @@ class Contestant:
     port: int
     before: Callable[[], None] = _nothing
     source: str | None = None
-    """Where the broker's own metrics must say its answers came from."""
+    """Where the broker's own metrics must say its answers came from; UNCOUNTED when they must say nothing."""
     observe: int | None = None
     cursor: int = field(default=0)
 
@@ -47,4 +50,6 @@ class Contestant:
             return 1.0
         given = {source: count - before.get(source, 0.0) for source, count in after.items()}
         in_all = sum(given.values())
+        if self.source == UNCOUNTED:
+            return 0.0 if in_all else 1.0
         return given.get(self.source, 0.0) / in_all if in_all else 0.0

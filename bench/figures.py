@@ -5,7 +5,7 @@ A figure that cannot be had is None with a reason, never a guess.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bench.samples import Summary, ratio, spread
@@ -100,12 +100,12 @@ def line(all_figures: Mapping[str, Figure]) -> dict[str, float | None]:
     return {name: _rounded(figure.value) for name, figure in all_figures.items()}
 
 
-def failures(all_figures: Mapping[str, Figure]) -> list[str]:
-    """Return why figures that should be there are not; what is missing is no failure."""
+def failures(all_figures: Mapping[str, Figure], but: Collection[str] = ()) -> list[str]:
+    """Return why figures that should be there are not; what is missing is no failure, nor is one of `but`."""
     return [
         f"{name}: {figure.why}"
         for name, figure in all_figures.items()
-        if figure.value is None and not figure.missing
+        if figure.value is None and not figure.missing and name not in but
     ]
 
 

@@ -124,7 +124,7 @@ def _nginx(stack: ExitStack, stand: Stand, ready: Ready) -> Contestant | Missing
     body = json.loads((stand.place / "bodies.json").read_text())["/refresh"]
     (root / "refresh").write_text(body)
     (root / "nginx.conf").write_text(_NGINX.format(port=port, root=root))
-    command = [ready.nginx, "-p", root, "-c", "nginx.conf", "-e", "stderr"]
+    command: list[Path | str] = [ready.nginx, "-p", root, "-c", "nginx.conf", "-e", "stderr"]
     program = _peer(stack, stand, "nginx", command, port, {})
     if isinstance(program, Missing):
         return program

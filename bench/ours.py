@@ -12,8 +12,8 @@ from pathlib import Path
 import redis.asyncio
 
 from bench import people
-from bench.contestants import Contestant
-from bench.generator import write_requests
+from bench.contestants import UNCOUNTED, Contestant
+from bench.generator import Request, write_requests
 from bench.programs import Program, free_port, python, running
 from bench.settings import API_KEY, NO_LIMITS, environment
 from bench.stand import Stand
@@ -77,7 +77,7 @@ class Asked:
         )
 
 
-def _write(place: Path, name: str, requests: list[people.Request]) -> Path:
+def _write(place: Path, name: str, requests: list[Request]) -> Path:
     return write_requests(place / f"{name}.requests", requests)
 
 
@@ -112,7 +112,7 @@ def _variants(stack: ExitStack, stand: Stand, asked: Asked) -> list[Contestant]:
         ),
         Contestant(
             "redis_unobserved", "the same, all observability off", unobserved.program, asked.superseded,
-            unobserved.public,
+            unobserved.public, source=UNCOUNTED, observe=unobserved.observe,
         ),
         Contestant(
             "redis_two", "the same, two processes", two.program, asked.superseded, two.public,

@@ -62,6 +62,7 @@ def running(
             stdout=said,
             stderr=said,
             cwd=cwd,
+            start_new_session=True,  # else the server and its load share one weight
             env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **(env or {})},
             preexec_fn=_pinned(cores),  # noqa: PLW1509 - the only way to set what the kernel does when we die
         )

@@ -49,6 +49,7 @@ class Rules:
     """What a burst must show, and how many of them a figure must rest on."""
 
     busy: float = BUSY
+    on_path: float = RIGHT_PATH
     least: int = 10
 
     def refusal(self, burst: Burst) -> str | None:
@@ -57,14 +58,14 @@ class Rules:
             return f"{burst.wrong} answers were wrong"
         if burst.answers == 0:
             return "nothing was answered"
-        if burst.on_path < RIGHT_PATH:
+        if burst.on_path < self.on_path:
             return f"only {burst.on_path:.0%} of the answers came from where they should"
         if burst.core_share < self.busy:
             return f"the server used {burst.core_share:.0%} of a core, not {self.busy:.0%}"
         return None
 
 
-UNTIMED = Rules(busy=0.0, least=1)
+UNTIMED = Rules(busy=0.0, on_path=0.0, least=1)
 """For a smoke check: that everything runs and answers rightly, whatever the time it takes."""
 
 

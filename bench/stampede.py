@@ -16,6 +16,7 @@ from bench import ours, stored
 from bench.figures import Figure
 from bench.generator import write_requests
 from bench.people import Person, people, with_current
+from bench.programs import Program
 from bench.stand import Stand, calls, stub
 
 _FIRST = 4_000_000
@@ -74,7 +75,7 @@ def figures(played: Sequence[Stampede]) -> dict[str, Figure]:
     }
 
 
-def _play(stand: Stand, size: Size, service: ours.Service, slow: ours.Program, one: Person) -> Stampede:
+def _play(stand: Stand, size: Size, service: ours.Service, slow: Program, one: Person) -> Stampede:
     asked = write_requests(stand.place / "stampede.requests", with_current([one]))
     before = calls(slow)["refreshes"]
     found: dict[str, Any] = stand.load.stampede(service.public, asked, connections=size.pages, first=0)

@@ -66,7 +66,8 @@ async def store_people(url: str, crowd: Sequence[Person], due_at: Sequence[datet
     now = datetime.now(UTC)
     connection = await asyncpg.connect(url)
     users = [(CLIENT, one.id, str(one.owner), f"{one.id}@app.test", now, now, now) for one in crowd]
-    grants = [_grant(one, now, due) for one, due in zip(crowd, due_at or [None] * len(crowd), strict=True)]
+    due: Sequence[datetime | None] = due_at or [None] * len(crowd)
+    grants = [_grant(one, now, at) for one, at in zip(crowd, due, strict=True)]
     lineage = [row for one in crowd for row in _lineage(one)]
     async with connection.transaction():
         await connection.copy_records_to_table("users", records=users, columns=_USERS)
@@ -123,7 +124,7 @@ def _grant(one: Person, now: datetime, due_at: datetime | None) -> tuple[object,
 
 def _lineage(one: Person) -> list[tuple[object, ...]]:
     counts_until = datetime.fromtimestamp(one.ends_at, UTC) + _WINDOW
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for generation, token in ((1, one.superseded), (2, one.current)):
         fingerprint = RING.of(token)[0]
         rows.append((fingerprint.digest, fingerprint.key_id, CLIENT, one.id, generation, counts_until))

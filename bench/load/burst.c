@@ -39,11 +39,15 @@ static int ask_again(struct order *order, struct connection *connection, int epo
     }
 }
 
-/* Keeps all connections busy until an instant; 0 when the server cannot be spoken to. */
+static int has_heard(const struct tally *tally) {
+    return tally->right + tally->wrong_status + tally->wrong_body > 0;
+}
+
+/* Keeps all connections busy until an instant, and on until something is answered; 0 when the server cannot be spoken to. */
 static int keep_asking(struct order *order, int epoll, struct tally *tally, double until) {
     struct epoll_event events[EVENTS];
     double heard_at = now();
-    while (now() < until) {
+    while (now() < until || !has_heard(tally)) {
         int count = epoll_wait(epoll, events, EVENTS, 20);
         if (count > 0) heard_at = now();
         if (now() - heard_at > SILENT_S || (double)tally->broken > MOST_BROKEN) return 0;
@@ -61,14 +65,21 @@ static int begin(struct order *order, struct connection *connections, int epoll,
     return 1;
 }
 
+static int failed(const struct tally *tally) {
+    if (tally->broken)
+        fprintf(stderr, "load: %zu requests were answered by an end, by no HTTP or more than once\n", tally->broken);
+    else
+        fprintf(stderr, "load: the server does not take connections, or does not answer\n");
+    return FAILED;
+}
+
 int run_burst(struct order *order) {
     struct connection *connections = calloc(order->connections, sizeof *connections);
     struct tally tally = {0};
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!connections || epoll < 0 || !begin(order, connections, epoll, &tally) ||
         !keep_asking(order, epoll, &tally, now() + order->warm_s)) {
-        fprintf(stderr, "load: the server does not take connections, or does not answer\n");
-        return FAILED;
+        return failed(&tally);
     }
     tally_restart(&tally);
     double cpu = cpu_seconds(order->watched), own = own_cpu(), began = now();
@@ -76,9 +87,10 @@ int run_burst(struct order *order) {
     double seconds = now() - began;
     cpu = cpu_seconds(order->watched) - cpu;
     own = own_cpu() - own;
+    if (!answered) return failed(&tally);
     printf("{\"seconds\": %.6f, \"server_cpu_s\": %.6f, \"own_cpu_s\": %.6f, \"next\": %zu, ", seconds, cpu, own,
            order->requests.next);
     tally_print(&tally);
     printf("}\n");
-    return answered ? FINE : FAILED;
+    return FINE;
 }
