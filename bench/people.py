@@ -39,8 +39,8 @@ class Sizes:
     due: int
 
 
-FULL = Sizes(lookups=40_000, near=200, rotations=4_000, handwritten=50_000, due=12_000)
-QUICK = Sizes(lookups=4_000, near=100, rotations=400, handwritten=1_000, due=1_000)
+FULL = Sizes(lookups=40_000, near=50, rotations=4_000, handwritten=50_000, due=12_000)
+QUICK = Sizes(lookups=4_000, near=20, rotations=400, handwritten=1_000, due=1_000)
 
 
 def people(count: int, *, first: int = 0, ends_in_s: int = tokens.LIFETIME_S) -> list[Person]:

@@ -31,7 +31,7 @@ class Size:
     times: int
 
 
-FULL, QUICK = Size(2000, 7), Size(400, 1)
+FULL, QUICK = Size(2000, 7), Size(100, 1)
 
 
 @dataclass(frozen=True, slots=True)
