@@ -19,6 +19,7 @@ from bench import ahead, bursts, others, ours, people, report, saved, stampede
 from bench.figures import Figure, Missing, Results, failures, figures, line
 from bench.machine import Cores, NotFit, describe
 from bench.peers import Ready, make_ready
+from bench.programs import NotUp
 from bench.samples import Rules, Summary
 from bench.stand import Stand, stand
 
@@ -55,9 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         cores = Cores.of_this_machine()
         say(f"{describe()}; server on core {cores.server}, the rest on core {cores.rest}")
         made = _measure(cores, told, say)
-    except NotFit as error:
+    except (NotFit, NotUp) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return 2 if isinstance(error, NotFit) else 1
     sys.stdout.write("\n" + "\n".join(report.figures_table(made, BOUNDS)) + "\n")
     if told.quick:
         sys.stdout.write("A quick run shows that everything runs; none of its figures is one to quote.\n")

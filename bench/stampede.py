@@ -14,7 +14,7 @@ from typing import Any
 
 from bench import ours, stored
 from bench.figures import Figure
-from bench.generator import write_requests
+from bench.generator import LoadFailed, write_requests
 from bench.people import Person, people, with_current
 from bench.programs import Program
 from bench.stand import Stand, calls, stub
@@ -57,7 +57,10 @@ def measure(stand: Stand, size: Size) -> dict[str, Figure]:
     with ExitStack() as stack:
         slow = stack.enter_context(stub(stand.place, stand.cores, delay_ms=_UPSTREAM_MS))
         service = ours.start(stack, stand, "broker stampeded", upstream=slow, processes=2)
-        played = [_play(stand, size, service, slow, one) for one in crowd]
+        try:
+            played = [_play(stand, size, service, slow, one) for one in crowd]
+        except LoadFailed as error:
+            return _none(str(error))
     # The first one finds connections to the stores that are not open yet.
     return figures(played[1:])
 
@@ -66,13 +69,16 @@ def figures(played: Sequence[Stampede]) -> dict[str, Figure]:
     """Return the two figures; answers that were wrong or did not come leave none."""
     wrong = sum(one.wrong for one in played)
     if wrong:
-        none = Figure(None, why=f"{wrong} pages had a wrong answer or none")
-        return {"stampede_upstream_calls": none, "stampede_added_p99_ms": none}
+        return _none(f"{wrong} pages had a wrong answer or none")
     asked, waits = [one.upstream_calls for one in played], [one.p99_ms for one in played]
     return {
         "stampede_upstream_calls": Figure(max(asked), min(asked), max(asked)),
         "stampede_added_p99_ms": Figure(median(waits), min(waits), max(waits)),
     }
+
+
+def _none(why: str) -> dict[str, Figure]:
+    return dict.fromkeys(("stampede_upstream_calls", "stampede_added_p99_ms"), Figure(None, why=why))
 
 
 def _play(stand: Stand, size: Size, service: ours.Service, slow: Program, one: Person) -> Stampede:

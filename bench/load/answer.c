@@ -20,7 +20,7 @@ static char *header(char *head, char *end, const char *name) {
     return NULL;
 }
 
-/* Walks over the chunks; with `into` it also moves their contents there. Returns the end of the last, or NULL. */
+/* Walks over the chunks; with `into` it also moves their contents there. Returns where they end, or NULL. */
 static char *walk_chunks(char *at, char *end, char *into, size_t *joined, int *broken) {
     *joined = 0;
     for (;;) {

@@ -13,7 +13,7 @@ struct answer {
     size_t taken; /* of the buffer */
 };
 
-/* `bytes` must have room for one more at `length`; the chunks of an answer are joined in place only when it is whole. */
+/* `bytes` must have room for one more at `length`. Chunks are joined in place once the answer is whole. */
 enum reading read_answer(char *bytes, size_t length, struct answer *answer);
 
 #endif

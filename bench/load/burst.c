@@ -43,7 +43,7 @@ static int has_heard(const struct tally *tally) {
     return tally->right + tally->wrong_status + tally->wrong_body > 0;
 }
 
-/* Keeps all connections busy until an instant, and on until something is answered; 0 when the server cannot be spoken to. */
+/* Keeps all connections busy until an instant, and until something is answered; 0 if the server is silent. */
 static int keep_asking(struct order *order, int epoll, struct tally *tally, double until) {
     struct epoll_event events[EVENTS];
     double heard_at = now();
@@ -67,7 +67,8 @@ static int begin(struct order *order, struct connection *connections, int epoll,
 
 static int failed(const struct tally *tally) {
     if (tally->broken)
-        fprintf(stderr, "load: %zu requests were answered by an end, by no HTTP or more than once\n", tally->broken);
+        fprintf(stderr, "load: %zu requests were answered by an end, by no HTTP or more than once\n",
+                tally->broken);
     else
         fprintf(stderr, "load: the server does not take connections, or does not answer\n");
     return FAILED;
@@ -88,8 +89,8 @@ int run_burst(struct order *order) {
     cpu = cpu_seconds(order->watched) - cpu;
     own = own_cpu() - own;
     if (!answered) return failed(&tally);
-    printf("{\"seconds\": %.6f, \"server_cpu_s\": %.6f, \"own_cpu_s\": %.6f, \"next\": %zu, ", seconds, cpu, own,
-           order->requests.next);
+    printf("{\"seconds\": %.6f, \"server_cpu_s\": %.6f, \"own_cpu_s\": %.6f, \"next\": %zu, ", seconds, cpu,
+           own, order->requests.next);
     tally_print(&tally);
     printf("}\n");
     return FINE;

@@ -22,7 +22,8 @@ int connection_open(struct connection *connection, const struct sockaddr_in *ser
     if (file < 0) return 0;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(file, (const struct sockaddr *)server, sizeof *server) || epoll_ctl(epoll, EPOLL_CTL_ADD, file, &event)) {
+    if (connect(file, (const struct sockaddr *)server, sizeof *server) ||
+        epoll_ctl(epoll, EPOLL_CTL_ADD, file, &event)) {
         close(file);
         return 0;
     }
@@ -40,7 +41,8 @@ int connection_ask(struct connection *connection, const struct request *request)
     return sent == (ssize_t)request->length;
 }
 
-static void count(struct tally *tally, const struct request *asked, const struct answer *answer, double seconds) {
+static void count(struct tally *tally, const struct request *asked, const struct answer *answer,
+                  double seconds) {
     if (answer->status != 200)
         tally->wrong_status++;
     else if (answer->body_length < asked->expected_length ||

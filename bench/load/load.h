@@ -15,7 +15,7 @@ struct order {
     const char *watched; /* the server's process ids */
 };
 
-/* Every connection asks again as soon as it is answered; prints the figures of the burst. Returns the exit code. */
+/* Every connection asks again once it is answered; prints the burst's figures. Returns the exit code. */
 int run_burst(struct order *order);
 
 /* Every connection is open and then asks once, all at the same time. Returns the exit code. */

@@ -33,7 +33,7 @@ int main(int count, char **words) {
         return WRONG_USAGE;
     }
     if (!read_order(&order, words)) {
-        fprintf(stderr, "load: %s cannot be read as requests, or there are no connections to make\n", words[3]);
+        fprintf(stderr, "load: %s cannot be read as requests, or no connection is to be made\n", words[3]);
         return WRONG_USAGE;
     }
     if (stampede) return run_stampede(&order);

@@ -16,7 +16,7 @@ struct requests {
     size_t next; /* goes round */
 };
 
-/* Reads a file of (length, request, length, beginning of the body), lengths as 32-bit little-endian numbers. */
+/* Reads a file of (length, request, length, begin of the body), lengths as 32-bit little-endian numbers. */
 int read_requests(const char *path, struct requests *requests);
 
 /* Returns the next request, the first one after the last. */

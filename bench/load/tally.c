@@ -31,6 +31,6 @@ double tally_at(struct tally *tally, double share) {
 void tally_print(struct tally *tally) {
     printf("\"right\": %zu, \"wrong_status\": %zu, \"wrong_body\": %zu, \"broken\": %zu, ", tally->right,
            tally->wrong_status, tally->wrong_body, tally->broken);
-    printf("\"p50_ms\": %.3f, \"p90_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f", 1e3 * tally_at(tally, 0.5),
-           1e3 * tally_at(tally, 0.9), 1e3 * tally_at(tally, 0.99), 1e3 * tally_at(tally, 1));
+    printf("\"p50_ms\": %.3f, \"p90_ms\": %.3f, ", 1e3 * tally_at(tally, 0.5), 1e3 * tally_at(tally, 0.9));
+    printf("\"p99_ms\": %.3f, \"max_ms\": %.3f", 1e3 * tally_at(tally, 0.99), 1e3 * tally_at(tally, 1));
 }

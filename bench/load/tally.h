@@ -1,4 +1,4 @@
-/* What came of the requests: how many, how long each took, and how many answers were not what they should be. */
+/* What came of the requests: how many, how long each took, how many answers were not what they should be. */
 #ifndef TALLY_H
 #define TALLY_H
 #include <stddef.h>
