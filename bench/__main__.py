@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from bench import ahead, bursts, others, ours, people, report, saved, stampede
-from bench.figures import Figure, Missing, Results, failures, figures, line
+from bench.figures import MEASURED, Figure, Missing, Results, failures, figures, line
 from bench.machine import Cores, NotFit, describe
 from bench.peers import Ready, make_ready
 from bench.programs import NotUp
@@ -75,11 +75,24 @@ def _measure(cores: Cores, told: argparse.Namespace, say: Say) -> dict[str, Figu
     with stand(cores, people.QUICK if told.quick else people.FULL) as standing:
         say("the stores are filled")
         results = _play(standing, ready, told, say)
-        measured = stampede.measure(standing, stampede.QUICK if told.quick else stampede.FULL)
+        measured = _besides(standing, told, say)
+    return figures(results, measured | saved.due_growth())
+
+
+def _besides(standing: Stand, told: argparse.Namespace, say: Say) -> dict[str, Figure]:
+    """Measure what is no race of contestants."""
+    measured = {name: Figure(None, why="it was left out", missing=True) for name in MEASURED}
+    if _takes_part("stampede", told):
+        measured |= stampede.measure(standing, stampede.QUICK if told.quick else stampede.FULL)
         say("stampedes played")
+    if _takes_part("ahead", told):
         measured |= ahead.measure(standing, ahead.QUICK if told.quick else ahead.FULL)
         say("worker measured")
-    return figures(results, measured | saved.due_growth())
+    return measured
+
+
+def _takes_part(name: str, told: argparse.Namespace) -> bool:
+    return told.only is None or name in told.only
 
 
 def _play(standing: Stand, ready: Ready, told: argparse.Namespace, say: Say) -> Results:
@@ -89,6 +102,7 @@ def _play(standing: Stand, ready: Ready, told: argparse.Namespace, say: Say) -> 
         peers = others.peers(stack, standing, ready)
         missing = {name: one for name, one in peers.items() if isinstance(one, Missing)}
         here = [*bare, *broker, *(one for one in peers.values() if not isinstance(one, Missing))]
+        here = [one for one in here if _takes_part(one.name, told)]
         say(f"{len(here)} contestants are up")
         played: dict[str, Summary | Missing] = {**bursts.play(here, standing.load, _plan(told), say)}
         say("bursts played")
@@ -118,6 +132,12 @@ def _sayer() -> Say:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only check that everything runs")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="measure these only, such as near redis bare bare_user; stampede and ahead are names, too",
+    )
     parser.add_argument("--rounds", type=int, help="how many rounds of bursts (25)")
     parser.add_argument(
         "--busy",
