@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from service.broker.errors import SealBroken
-from service.broker.model import Binding, GrantState, Marks, Standing, UserKey
+from service.broker.model import Binding, GrantState, Marks, UserKey
 from tests.support.builders import DAY, HOUR, NOON, SECOND, TICK, a_pair, a_settlement, a_use
 from tests.support.cached import ANNA, BERT
-from tests.support.stored import RING, WINDOW, fingerprint_of, open_stores
+from tests.support.stored import RING, WINDOW, fingerprint_of, open_stores, stands
 
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 OTHER = UserKey("second-client", "anna")
@@ -25,11 +25,6 @@ async def stores(database_url):
 async def rotated(stores, grant, name, **changes):
     claimed = await stores.claims.claim(grant.key, grant.generation, "this-process")
     return await stores.claims.settle(a_settlement(claimed.claim, name, **changes))
-
-
-def stands(grant):
-    """Where a grant stands, as it is told of who presents one of its tokens."""
-    return Standing(grant.key, grant.state, grant.generation, grant.not_before_generation, grant.binding)
 
 
 async def due(stores, key=ANNA):

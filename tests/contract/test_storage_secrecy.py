@@ -10,7 +10,7 @@ from service.broker.model import GrantState, UserKey
 from service.broker.ports import Aftermath, UserQuery
 from tests.support.builders import NOON, a_new_grant, a_pair, a_profile, a_settlement, a_use
 from tests.support.cached import ANNA, BERT
-from tests.support.stored import Vault, fingerprint_of, open_stores
+from tests.support.stored import Vault, fingerprint_of, open_stores, stands
 
 TOKENS = [f"{name}.{kind}-token.of-a-user" for name in ("first", "next") for kind in ("access", "refresh")]
 TABLES = (
@@ -107,7 +107,7 @@ async def test_a_line_moved_to_another_user_does_not_open_that_users_grant_as_on
     bert = await stores.link(BERT, "second")
     await stores.raw.execute("UPDATE lineage SET user_id = 'bert' WHERE user_id = 'anna'")
     entry, found = await stores.grants.find(fingerprint_of("first"))
-    assert (entry.key, found) == (BERT, bert)
+    assert (entry.key, found) == (BERT, stands(bert))
 
 
 async def test_a_pair_sealed_under_a_key_that_is_gone_stays_shut_and_as_it_was(stores, database_url):

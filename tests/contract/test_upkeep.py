@@ -10,7 +10,7 @@ from service.broker.model import ClaimKind, Event, Recorded, UserKey
 from service.broker.ports import Aftermath, Gauges
 from tests.support.builders import DAY, HOUR, MINUTE, NOON, SECOND, TICK, a_pair, a_settlement
 from tests.support.cached import ANNA, BERT
-from tests.support.stored import DEADLINE, fingerprint_of, open_stores
+from tests.support.stored import DEADLINE, fingerprint_of, open_stores, stands
 
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 MIDNIGHT = NOON + 12 * HOUR
@@ -205,7 +205,7 @@ async def test_upkeep_that_waits_for_a_backup_does_not_make_callers_wait(stores,
             working = asyncio.create_task(stores.upkeep.prepare_partitions(FAR_AHEAD))
         await stores.until_blocked(or_done=[working])
         async with asyncio.timeout(2):
-            assert (await stores.grants.find(fingerprint_of("first")))[1] == linked
+            assert (await stores.grants.find(fingerprint_of("first")))[1] == stands(linked)
     await asyncio.gather(working, return_exceptions=True)
 
 

@@ -11,7 +11,7 @@ from service.broker.model import Binding, GrantState, Marks, Profile, UserKey
 from service.broker.ports import UserQuery
 from tests.support.builders import NOON, SECOND, a_new_grant, a_pair, a_profile, a_settlement
 from tests.support.cached import ANNA, BERT
-from tests.support.stored import WINDOW, fingerprint_of, open_stores
+from tests.support.stored import WINDOW, fingerprint_of, open_stores, stands
 
 FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 OTHER = UserKey("second-client", "anna")
@@ -48,7 +48,7 @@ async def test_linking_stores_the_user_with_its_pair_its_line_and_its_event(stor
     grant = linked.grant
     assert (linked.key, linked.upstream_id, linked.profile, linked.intent) == (ANNA, "up-anna", FULL, None)
     assert (grant.pair, grant.state, grant.reason) == (a_pair(), GrantState.LIVE, "grant.created")
-    assert (await stores.grants.find(fingerprint_of("first")))[1] == grant
+    assert (await stores.grants.find(fingerprint_of("first")))[1] == stands(grant)
     [event] = await stores.happened(ANNA, 9)
     assert (event.event, event.generation, event.actor) == ("grant.created", grant.generation, "a-test")
 
@@ -113,8 +113,8 @@ async def test_a_dead_grant_is_replaced_without_being_told_to(stores):
 async def test_a_replaced_pairs_token_still_identifies_the_user(stores):
     first = (await link(stores)).grant
     second = (await link(stores, "second", replace=True)).grant
-    entry, grant = await stores.grants.find(fingerprint_of("first"))
-    assert (entry.generation, grant) == (first.generation, second)
+    entry, standing = await stores.grants.find(fingerprint_of("first"))
+    assert (entry.generation, standing) == (first.generation, stands(second))
 
 
 async def test_a_replacing_pair_starts_with_a_clean_slate(stores):

@@ -18,7 +18,7 @@ from service.adapters.postgres import (
 )
 from service.adapters.postgres.rows import Rows
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
-from service.broker.model import EventQuery
+from service.broker.model import EventQuery, Standing
 from tests.support.builders import NOON, a_new_grant
 from tests.support.cached import ANNA, Notes
 from tests.support.waiting import eventually
@@ -130,3 +130,8 @@ def fingerprint_of(name):
 
 
 __all__ = ["DEADLINE", "NOON", "RING", "VAULT", "WINDOW", "Stores", "fingerprint_of", "open_stores"]
+
+
+def stands(grant):
+    """Where a grant stands, as it is told of who presents one of its tokens."""
+    return Standing(grant.key, grant.state, grant.generation, grant.not_before_generation, grant.binding)
