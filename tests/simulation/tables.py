@@ -185,7 +185,8 @@ class Tables:
         )
 
     def standing(self, row):
-        binding = Binding(row.user.vouched_at, row.user.refreshed_at)
+        vouched_at = row.user.vouched_at
+        binding = Binding(vouched_at, latest(row.user.refreshed_at, vouched_at))
         return Standing(row.user.key, row.state, row.generation, row.not_before_generation, binding)
 
     def user(self, row):

@@ -18,7 +18,7 @@ from service.adapters.postgres import (
 )
 from service.adapters.postgres.rows import Rows
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
-from service.broker.model import EventQuery, Standing
+from service.broker.model import Binding, EventQuery, Standing
 from tests.support.builders import NOON, a_new_grant
 from tests.support.cached import ANNA, Notes
 from tests.support.waiting import eventually
@@ -134,4 +134,6 @@ __all__ = ["DEADLINE", "NOON", "RING", "VAULT", "WINDOW", "Stores", "fingerprint
 
 def stands(grant):
     """Where a grant stands, as it is told of who presents one of its tokens."""
-    return Standing(grant.key, grant.state, grant.generation, grant.not_before_generation, grant.binding)
+    vouched_at, refreshed_at = grant.binding.vouched_at, grant.binding.refreshed_at
+    binding = Binding(vouched_at, max(vouched_at, refreshed_at or vouched_at))
+    return Standing(grant.key, grant.state, grant.generation, grant.not_before_generation, binding)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from service.adapters.postgres.events import NOTE, request_of
-from service.adapters.postgres.rows import GRANT_COLUMNS, Fields, Rows, standing
+from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows, standing
 from service.broker.errors import SealBroken
 from service.broker.model import Fingerprint, Grant, GrantState, LineageEntry, Standing, UserKey
 
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 _LOAD = f"SELECT {GRANT_COLUMNS} FROM grants g JOIN users u USING (client, user_id)"  # noqa: S608 - constants
 
-# One row in any case, and the same indexes for it: a token that is not known here is looked for among the
-# grants of nobody, so that the time it takes does not tell it from one that once was somebody's.
+# One row in any case, from the same indexes and with something in each column: a token that is not known here
+# is looked for among the grants of nobody, so that the time it takes does not tell it from one that once was
+# somebody's. An empty user_id says that there is none.
 _FIND = """
-    SELECT l.client, l.user_id, l.generation AS entry_generation, l.counts_until,
-        g.state, g.generation, g.not_before_generation, u.vouched_at, u.refreshed_at
+    SELECT coalesce(l.client, '') AS client, coalesce(l.user_id, '') AS user_id,
+        coalesce(l.generation, 0) AS entry_generation, coalesce(l.counts_until, 'epoch') AS counts_until,
+        coalesce(g.state, 'DEAD') AS state, coalesce(g.generation, 0) AS generation,
+        coalesce(g.not_before_generation, 0) AS not_before_generation,
+        coalesce(u.vouched_at, 'epoch') AS vouched_at,
+        coalesce(greatest(u.refreshed_at, u.vouched_at), 'epoch') AS refreshed_at
     FROM (SELECT) AS asked LEFT JOIN LATERAL (
         SELECT client, user_id, generation, counts_until FROM lineage
         WHERE fingerprint = ANY($1::bytea[]) ORDER BY generation DESC LIMIT 1
@@ -124,10 +129,9 @@ class PostgresGrants:
         """Return the entry for one of these fingerprints, expired or not, and where its grant stands."""
         digests = [fingerprint.digest for fingerprint in fingerprints]
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_FIND, digests)
-        known = None if row is None or row["state"] is None else row
-        found = _found(_OF_NOBODY if known is None else known)
-        return None if known is None else found
+            (row,) = await connection.fetch(_FIND, digests)
+        found = _found(row)
+        return found if found[0].key.user_id else None
 
     async def load(self, key: UserKey) -> Grant | None:
         """Return the grant, or None when there is none."""
@@ -206,15 +210,6 @@ class PostgresGrants:
             return await connection.fetchval(statement, *arguments) is not None
 
 
-_OF_NOBODY: Mapping[str, Any] = {
-    **dict.fromkeys(("client", "user_id"), ""),
-    **dict.fromkeys(("entry_generation", "generation", "not_before_generation"), 0),
-    **dict.fromkeys(("counts_until", "vouched_at", "refreshed_at"), datetime.fromtimestamp(0, UTC)),
-    "state": "DEAD",
-}
-"""Read for a token that is not known, and thrown away: reading a row takes time as well."""
-
-
-def _found(row: Fields) -> tuple[LineageEntry, Standing]:
+def _found(row: Row) -> tuple[LineageEntry, Standing]:
     stands = standing(row)
     return LineageEntry(stands.key, row["entry_generation"], row["counts_until"]), stands

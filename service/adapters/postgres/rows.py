@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -41,7 +41,6 @@ USER_COLUMNS = """
 """
 
 Row = asyncpg.Record
-Fields = asyncpg.Record | Mapping[str, Any]
 
 
 class Seals(Protocol):
@@ -151,7 +150,7 @@ class Rows:
         )
 
 
-def standing(row: Fields) -> Standing:
+def standing(row: Row) -> Standing:
     """Return where a grant stands, from a row without its tokens."""
     return Standing(
         key=UserKey(row["client"], row["user_id"]),

@@ -136,7 +136,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a grant stands, without its tokens: what decides whether one of its lineage still counts."""
+    """Where a grant stands, without its tokens: what decides whether one of its lineage still counts.
+
+    The binding is the grant's, but for who was vouched for after the last refresh: seen then as well.
+    """
 
     key: UserKey
     state: GrantState
