@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 
 import orjson
@@ -9,6 +10,7 @@ import orjson
 from sandbox.secrecy.needles import Needles
 
 ENDPOINTS = ("/refresh", "/token")
+_REFRESH_CLAIMS = "." + base64.urlsafe_b64encode(b'{"type":"refresh_token"').decode()[:28]
 _ITS_FIELDS = {"accessToken", "accessTokenExpiresAt", "calUserId", "generation"}
 
 
@@ -61,7 +63,10 @@ class Watch:
 
 
 def without_its_token(body: bytes) -> bytes:
-    """Return an answer without the access token it is there for; one with anything else in it stays whole."""
+    """Return an answer without the access token it is there for.
+
+    One with anything else in it, or with a refresh token in its place, stays whole.
+    """
     try:
         facts = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -69,4 +74,6 @@ def without_its_token(body: bytes) -> bytes:
     if not isinstance(facts, dict) or not set(facts) <= _ITS_FIELDS:
         return body
     token = facts.get("accessToken")
-    return body.replace(token.encode(), b"", 1) if isinstance(token, str) and token else body
+    if not isinstance(token, str) or not token or _REFRESH_CLAIMS in token:
+        return body
+    return body.replace(token.encode(), b"", 1)

@@ -77,6 +77,7 @@ def test_what_was_found_is_told_by_place_and_kind_and_never_shown():
 
 
 GOOD = {"accessToken": TOKEN, "accessTokenExpiresAt": 1}
+REFRESH_TOKEN = sign({"type": "refresh_token", "ownerId": 7, "jti": "r"}, b"k" * 32)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,7 @@ GOOD = {"accessToken": TOKEN, "accessTokenExpiresAt": 1}
         ("/v1/users/anna/token", {**GOOD, "calUserId": 7, "generation": 1}, False),
         ("/refresh", {**GOOD, "refreshToken": "x"}, True),
         ("/refresh", {**GOOD, "generation": TOKEN}, True),
+        ("/refresh", {**GOOD, "accessToken": REFRESH_TOKEN}, True),
         ("/refresh", {"code": "token_unknown", "accessToken": TOKEN}, True),
         ("/v1/users/anna", GOOD, True),
         ("/metrics", GOOD, True),
