@@ -36,7 +36,7 @@ MAY_IMPORT = {
 }
 # Who else imports it needs the extra that brings it.
 ONLY_IN = {"opentelemetry": "service.tracing"}
-OURS = {"service", "worker", "sql", "sandbox", "tests", "bench"}
+OURS = {"service", "worker", "sql", "sandbox", "tests", "bench", "supply"}
 
 
 def within(name, room):
