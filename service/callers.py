@@ -66,13 +66,16 @@ def require_usable(settings: Settings) -> None:
 @asynccontextmanager
 async def open_means(settings: Settings, observer: Observer) -> AsyncIterator[Means]:
     """Give the configured means, and keep them current while the block runs."""
+    from service.broker.background import every
     from service.broker.flights import end_task
 
     require_usable(settings)
     means = Means(_tokens(settings, observer), _tls(settings, observer))
     async with AsyncExitStack() as stack:
         for look in means.looks():  # apart, so that a cluster that hangs holds up no certificate
-            stack.push_async_callback(end_task, asyncio.create_task(_look_after(look, observer)))
+            stack.push_async_callback(
+                end_task, asyncio.create_task(every(LOOK_EVERY_S, look, observer, at_once=True))
+            )
         yield means
 
 
@@ -120,12 +123,3 @@ def _tls_files(settings: Settings) -> TlsFiles | None:
     from service.adapters.listener_tls import TlsFiles
 
     return TlsFiles(certificate, key, settings.internal_tls_ca_file)
-
-
-async def _look_after(look: Callable[[], Awaitable[None]], observer: Observer) -> None:
-    while True:
-        try:
-            await look()
-        except Exception as error:  # noqa: BLE001 - to end here would be for the life of the process
-            observer.note("background.failed", error=type(error).__name__)
-        await asyncio.sleep(LOOK_EVERY_S)

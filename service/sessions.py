@@ -6,7 +6,7 @@ Light to import: the supervisor of several processes checks and announces, and s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +60,7 @@ async def open_witnesses(settings: Settings, observer: Observer) -> AsyncIterato
     """Give the configured witnesses; connections of their own, so that a slow app holds up nobody else."""
     from service.adapters.upstream import open_session
     from service.api.session import Witnesses
+    from service.broker.background import every
     from service.broker.flights import end_task
 
     async with AsyncExitStack() as stack:
@@ -67,9 +68,10 @@ async def open_witnesses(settings: Settings, observer: Observer) -> AsyncIterato
         witnesses = Witnesses(
             _session_check(settings, session, observer), _assertions(settings, session, observer)
         )
-        opened = [one for one in (witnesses.cookies, witnesses.statements) if one is not None]
-        if opened:
-            stack.push_async_callback(end_task, asyncio.create_task(_look_after(opened)))
+        for one in (witnesses.cookies, witnesses.statements):
+            if one is not None:  # apart, so that an address of keys that hangs holds the other up in nothing
+                looking = every(LOOK_EVERY_S, one.look, observer, at_once=True)
+                stack.push_async_callback(end_task, asyncio.create_task(looking))
         yield witnesses
 
 
@@ -101,11 +103,3 @@ def _key_file(settings: Settings) -> Path | None:
 
 def _timeout_s(settings: Settings) -> float:
     return min(LONGEST_S, settings.public_answer_timeout.total_seconds() / 4)
-
-
-async def _look_after(witnesses: Sequence[Witness]) -> None:
-    """Keep what was had from elsewhere current, and notice that what failed is well again."""
-    while True:
-        for witness in witnesses:
-            await witness.look()
-        await asyncio.sleep(LOOK_EVERY_S)

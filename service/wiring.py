@@ -10,7 +10,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +38,7 @@ from service.adapters.vault import FingerprintRing, Vault, key_id_of
 from service.adapters.wakeups import RedisWakeups
 from service.broker.answers import Answers
 from service.broker.audit import Audit
+from service.broker.background import every
 from service.broker.calls import Calls
 from service.broker.circuits import Circuits
 from service.broker.confirmations import Confirmations
@@ -163,7 +164,7 @@ async def _ports(
     stack.push_async_callback(cache.aclose)
     report = partial(vault.report, observer)
     stack.push_async_callback(report)
-    stack.push_async_callback(end_task, asyncio.create_task(_every(_RECHECK_EVERY_S, report, observer)))
+    stack.push_async_callback(end_task, asyncio.create_task(every(_RECHECK_EVERY_S, report, observer)))
     fingerprints = FingerprintRing(settings.fingerprint_keys.value)
     settings.fingerprint_keys.follow(fingerprints.reload)
     rows = Rows(vault, settings.claim_deadline, key_id_of)
@@ -274,16 +275,4 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),
     ):
-        stack.push_async_callback(end_task, asyncio.create_task(_every(every_s, run, observer)))
-
-
-async def _every(seconds: float, run: Callable[[], Awaitable[object]], observer: Observer) -> None:
-    """Run it again and again; what nobody foresaw is noted, and the next time may be better."""
-    while True:
-        await asyncio.sleep(seconds)
-        try:
-            await run()
-        except BrokerError:
-            continue
-        except Exception as error:  # noqa: BLE001 - to end here would be for the life of the process
-            observer.note("background.failed", error=type(error).__name__)
+        stack.push_async_callback(end_task, asyncio.create_task(every(every_s, run, observer)))

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from service.adapters.files import state_of
 from service.adapters.key_set import Keys, PublicKey, parse_keys, read_keys
 from service.adapters.upstream.exchange import Answer, Exchange
 from service.broker.errors import KeysUnavailable
@@ -60,7 +61,7 @@ class KeyFile:
     def __init__(self, path: Path, name: str, observer: Observer) -> None:
         """Read the file, which is there and good; `name` is the setting that names it."""
         self._path, self._name, self._observer = path, name, observer
-        self._seen = _signature(path)
+        self._seen = state_of(path)
         self._keys = read_key_file(path)
 
     async def key(self, key_id: str) -> PublicKey | None:
@@ -70,7 +71,7 @@ class KeyFile:
 
     async def look(self) -> None:
         """Read the file again if it changed."""
-        seen = _signature(self._path)
+        seen = state_of(self._path)
         if seen == self._seen:
             return
         self._seen = seen
@@ -80,14 +81,6 @@ class KeyFile:
             self._observer.note("secret.kept", name=self._name, reason=str(wrong))
             return
         self._observer.note("secret.replaced", name=self._name)
-
-
-def _signature(path: Path) -> tuple[int, int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
 class KeyAddress:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from cryptography import x509
 
+from service.adapters.files import State, state_of
+
 if TYPE_CHECKING:
     from service.broker.ports import Observer
 
@@ -173,13 +175,5 @@ def _read_pem(part: Part, path: Path, what: bytes) -> bytes:
     return text
 
 
-def _signatures(files: TlsFiles) -> list[tuple[int, int, int, int] | None]:
-    return [_signature(path) for path in (files.certificate, files.key, files.ca) if path is not None]
-
-
-def _signature(path: Path) -> tuple[int, int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+def _signatures(files: TlsFiles) -> list[State]:
+    return [state_of(path) for path in (files.certificate, files.key, files.ca) if path is not None]

@@ -3,9 +3,9 @@
 import asyncio
 from contextlib import suppress
 
+from service.broker.background import every
 from service.broker.errors import StorageUnavailable
 from service.broker.flights import end_task
-from service.wiring import _every
 from tests.support.cached import Notes
 
 WITHIN_S = 10
@@ -20,7 +20,7 @@ async def until_well(failures):
             return well.set()
         raise left.pop(0)
 
-    task = asyncio.create_task(_every(0.001, run, notes))
+    task = asyncio.create_task(every(0.001, run, notes))
     async with asyncio.timeout(WITHIN_S):
         await well.wait()
         await end_task(task)
@@ -38,6 +38,18 @@ async def test_it_goes_on_after_what_nobody_foresaw_and_says_so():
 
 async def test_a_database_that_is_down_is_no_news_here():
     assert await until_well([StorageUnavailable(), StorageUnavailable()]) == []
+
+
+async def test_the_first_time_is_at_once_where_that_is_asked_for():
+    ran = asyncio.Event()
+
+    async def run():
+        ran.set()
+
+    task = asyncio.create_task(every(1e6, run, Notes(), at_once=True))
+    async with asyncio.timeout(WITHIN_S):
+        await ran.wait()
+        await end_task(task)
 
 
 async def test_a_task_that_misses_its_cancellation_is_cancelled_again():
