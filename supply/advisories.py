@@ -60,7 +60,7 @@ def load(path: Path = FILE) -> Advisories:
         lists_all = {name: source["lists"] == "all" for name, source in told["sources"].items()}
         packages = {name: _entry(one, lists_all) for name, one in told["packages"].items()}
         return Advisories(date.fromisoformat(told["taken"]), packages)
-    except (ValueError, KeyError, TypeError, AttributeError) as bad:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as bad:
         raise Unreadable(f"{path.name} is not an advisory file: {bad!r}") from bad
 
 
@@ -82,7 +82,7 @@ def load_exceptions(path: Path = EXCEPTIONS) -> list[Exempt]:
         found = [_exempt(one, one["package"], one["id"]) for one in told.get("advisory", [])]
         for one in told.get("in_part", []):
             found += [_exempt(one, package, None) for package in one["packages"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as bad:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as bad:
         raise Unreadable(f"{path.name} holds no exceptions that can be judged: {bad!r}") from bad
     return found
 

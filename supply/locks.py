@@ -38,8 +38,12 @@ class Locked:
 
 def read_lock(path: Path) -> list[Locked]:
     """Return what a lock pins, in its order. Raises Unreadable."""
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise Unreadable(f"{path.name} cannot be read: {wrong}") from None
     found: list[Locked] = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if pinned := _PINNED.fullmatch(line):
             found.append(Locked(pinned["name"], pinned["version"], pinned["marker"] or "", (), ()))
         elif line and not line.startswith("#"):

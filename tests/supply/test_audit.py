@@ -2,6 +2,7 @@
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +110,14 @@ def test_an_entry_that_is_not_whole_is_not_guessed_at(tree, bent):
     tree.known["alpha"].update(bent)
     with pytest.raises(Unreadable, match=r"advisories\.json is not an advisory file"):
         tree.judge()
+
+
+@pytest.mark.parametrize("name", [*locks.LOCKS, "supply/advisories.json", "supply/exceptions.toml"])
+def test_a_file_that_is_not_there_is_told_of_in_words(tree, name):
+    tree.write()
+    (tree.root / name).unlink()
+    with pytest.raises(Unreadable, match=Path(name).name):
+        auditing.audit(tree.root, TAKEN)
 
 
 # Exceptions
