@@ -15,6 +15,7 @@ from sandbox.dev.home import Keys
 from sandbox.smoke.kept import Kept
 
 TOKEN = sign({"type": "refresh_token", "jti": "planted"}, b"k" * 32)
+ACCESS_TOKEN = sign({"type": "access_token", "jti": "handed out"}, b"k" * 32)
 END = TOKEN.rpartition(".")[2]
 KEYS = Keys()
 
@@ -56,7 +57,7 @@ async def test_in_an_answer(kept):
 
 
 async def test_but_not_the_token_that_an_answer_is_there_for(kept):
-    async for _ in serving("/refresh", f'{{"accessToken":"{TOKEN}"}}', kept.answers()):
+    async for _ in serving("/refresh", f'{{"accessToken":"{ACCESS_TOKEN}"}}', kept.answers()):
         assert kept.ends() == set()
 
 
