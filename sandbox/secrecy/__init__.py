@@ -5,11 +5,12 @@ Used by every suite; looks from outside and imports nothing of the broker.
 
 from sandbox.secrecy.needles import PREFIX, Needles, forms
 from sandbox.secrecy.stores import all_of_postgres, all_of_redis, tables_of
-from sandbox.secrecy.watch import ENDPOINTS, Sighting, Watch, without_its_token
+from sandbox.secrecy.watch import ENDPOINTS, REFRESH_CLAIMS, Sighting, Watch, without_its_token
 
 __all__ = [
     "ENDPOINTS",
     "PREFIX",
+    "REFRESH_CLAIMS",
     "Needles",
     "Sighting",
     "Watch",

@@ -10,7 +10,8 @@ import orjson
 from sandbox.secrecy.needles import Needles
 
 ENDPOINTS = ("/refresh", "/token")
-_REFRESH_CLAIMS = "." + base64.urlsafe_b64encode(b'{"type":"refresh_token"').decode()[:28]
+REFRESH_CLAIMS = "." + base64.urlsafe_b64encode(b'{"type":"refresh_token"').decode()[:28]
+"""How the claims of a refresh token begin: it may be handed to nobody, in whichever field."""
 _ITS_FIELDS = {"accessToken", "accessTokenExpiresAt", "calUserId", "generation"}
 
 
@@ -74,6 +75,6 @@ def without_its_token(body: bytes) -> bytes:
     if not isinstance(facts, dict) or not set(facts) <= _ITS_FIELDS:
         return body
     token = facts.get("accessToken")
-    if not isinstance(token, str) or not token or _REFRESH_CLAIMS in token:
+    if not isinstance(token, str) or not token or REFRESH_CLAIMS in token:
         return body
     return body.replace(token.encode(), b"", 1)

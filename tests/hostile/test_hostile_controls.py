@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from sandbox.calcom.jwt import sign
 from tests.chaos.folder import OUTPUT
 from tests.hostile.__main__ import play_in
 from tests.hostile.cases import APP, CANARY, asks, filled, unparsable
@@ -143,6 +144,12 @@ def test_only_the_token_that_an_answer_is_there_for_is_left_out():
 
     assert without_its_token(Answer(200, (), body, body)) == b'{"accessToken":"","other":"one"}'
     assert without_its_token(Answer(401, (), body, body)) == body
+
+
+def test_a_refresh_token_in_its_place_is_not_left_out():
+    body = json.dumps({"accessToken": sign({"type": "refresh_token", "jti": "r"}, b"k" * 32)}).encode()
+
+    assert without_its_token(Answer(200, (), body, body)) == body
 
 
 @pytest.mark.parametrize(("later_us", "told_apart"), [(0, False), (40, True)])
