@@ -57,14 +57,17 @@ def _parse(text: str) -> Address | None:
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
-    """Most requests come from few peers: that of a proxy, or of a page that asks again."""
+    """Most requests come from few peers: that of a proxy, or of a page that asks again.
+
+    A zone (`fe80::1%eth0`) is any text at all, and means nothing to who is not on that machine.
+    """
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]
     elif host.count(":") == 1:
         host = host.partition(":")[0]
     try:
-        address = ip_address(host)
+        address = ip_address(host.partition("%")[0])
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -36,6 +36,9 @@ def request_from(peer, *forwarded):
         ("10.0.0.1", ["10.0.0.3"], "10.0.0.3"),
         ("10.0.0.1", [], "10.0.0.1"),
         ("10.0.0.1", [""], "10.0.0.1"),
+        ("10.0.0.1", ["2001:db8::1%ż <b>"], "2001:db8::1"),
+        ("10.0.0.1", ["[fe80::1%anything at all]:4711"], "fe80::1"),
+        ("fe80::1%eth0", [], "fe80::1"),
     ],
 )
 def test_the_address_is_the_last_one_that_no_proxy_of_ours_has(peer, forwarded, address):
