@@ -120,6 +120,14 @@ async def test_a_deleted_users_events_say_what_happened_and_not_who_asked(stores
     assert {name: getattr(exchange, name) for name in WHO} == dict.fromkeys(WHO)
 
 
+@pytest.mark.parametrize("known", WHO)
+async def test_the_least_that_is_known_of_who_asked_goes_as_well(stores, known):
+    await stores.link()
+    await write(stores, replace(FULL, **(dict.fromkeys(WHO) | {known: WHO[known]})))
+    await stores.users.forget(ANNA, actor="ops")
+    assert getattr((await stores.happened())[-1], known) is None
+
+
 async def test_another_users_stay_as_they_are(stores):
     await stores.link(ANNA)
     await stores.link(BERT, "second")

@@ -81,7 +81,7 @@ _PAGE = f"""
 # Who asked goes with the user; what happened, when, and on whose order stays until it is pruned.
 FORGET_WHO = """
     UPDATE audit_events SET address = NULL, origin = NULL, agent = NULL, fingerprint = NULL
-    WHERE client = $1 AND user_id = $2 AND (address IS NOT NULL OR fingerprint IS NOT NULL)
+    WHERE client = $1 AND user_id = $2 AND num_nonnulls(address, origin, agent, fingerprint) > 0
 """
 
 
