@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -23,7 +23,7 @@ TOGETHER = timedelta(minutes=5)
 """So long after the first, what is the same again is counted there; after that it begins a row of its own."""
 MOST_OPEN = 10_000
 MOST_OF_ONE_USER = 50
-"""Rows that one user may have begun within `TOGETHER`; what comes beyond is counted without who asked."""
+"""Rows that one user may have begun within `TOGETHER`; what comes beyond is counted without where from."""
 _AT_ONCE = 500
 _FINGERPRINT_HEX = 8
 _AGENT_HEX = 16
@@ -109,11 +109,7 @@ class Audit:
         while self._unwritten:
             rows = list(self._unwritten.values())[:_AT_ONCE]
             now = [row.now() for row in rows]
-            try:
-                await self._store.write(now)
-            except Invalid:
-                # Nothing a second try would mend; what is behind it is not held up.
-                self._dropped += len(rows)
+            await self._write(now)
             for row, one in zip(rows, now, strict=True):
                 if row.count == one.event.count:
                     self._unwritten.pop(one.id, None)
@@ -122,6 +118,18 @@ class Audit:
                 break
         self._tell()
         return written
+
+    async def _write(self, rows: Sequence[Recorded]) -> None:
+        """Write these together; a row that the store will never take is dropped, and takes no other along."""
+        try:
+            await self._store.write(rows)
+        except Invalid:
+            if len(rows) == 1:
+                self._dropped += rows[0].event.count
+                return
+            half = len(rows) // 2
+            await self._write(rows[:half])
+            await self._write(rows[half:])
 
     async def drain(self) -> None:
         """Write everything a last time; what then is left is lost, and said to be."""
@@ -144,10 +152,13 @@ class Audit:
         self._close(now)
         shown = None if asking.fingerprint is None else asking.fingerprint.digest
         # Not by agent or request: who varies those at will would get a row for each.
-        same: Hashable = (what, shown, asking.address, asking.origin, asking.actor, asking.presented)
+        # Whom a sign names besides is part of what it says; figures are not.
+        named = tuple(fact for fact in (facts or {}).values() if isinstance(fact, str))
+        who = (asking.address, asking.origin, asking.actor)
+        same: Hashable = (what, shown, who, asking.presented, named)
         row = self._open.get(same)
         if row is None and self._of_user[what.key] >= MOST_OF_ONE_USER:
-            same, asking, facts = what, Asking(asking.request_id, actor=asking.actor), {"elided": True}
+            same, asking, facts = _elided(what, asking)
             row = self._open.get(same)
         if len(self._unwritten) >= MOST_OPEN and (row is None or row.recorded.id not in self._unwritten):
             self._dropped += times
@@ -192,6 +203,11 @@ class Audit:
             self._of_user[row.key] -= 1
             if not self._of_user[row.key]:
                 del self._of_user[row.key]
+
+
+def _elided(what: _What, asking: Asking) -> tuple[Hashable, Asking, Mapping[str, Fact]]:
+    """Return what is left of one too many: what it was, and which of the callers, who are few."""
+    return (what, asking.actor), Asking(asking.request_id, actor=asking.actor), {"elided": True}
 
 
 class _Heard:

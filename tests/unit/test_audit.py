@@ -5,41 +5,12 @@ from ipaddress import ip_address
 
 import pytest
 
-from service.adapters.vault import FingerprintRing
-from service.broker.asking import Asking, begin, end
+from service.broker.asking import begin, end
 from service.broker.audit import MOST_OF_ONE_USER, MOST_OPEN, TOGETHER, Audit
 from service.broker.errors import Invalid, StorageUnavailable
 from service.broker.model import EventKind, UserKey
+from tests.support.audited import RING, TOKEN, Shelf, asking, exchange
 from tests.support.cached import ANNA, BERT, Notes, StoppedClock
-
-RING = FingerprintRing([("f1", b"f" * 32), ("f0", b"0" * 32)])
-TOKEN, AGENT = "hush.access-token.of-a-user", "Browser/1.0 (hush)"
-HOME = ip_address("203.0.113.7")
-
-
-class Shelf:
-    """An event store that keeps the last form of each row; it can be down, or slow behind a gate."""
-
-    def __init__(self):
-        self.rows = {}
-        self.writes = 0
-        self.fails = None
-        self.open, self.asked = asyncio.Event(), asyncio.Event()
-        self.open.set()
-
-    async def write(self, recorded):
-        self.asked.set()
-        await self.open.wait()
-        if self.fails is not None:
-            raise self.fails
-        self.writes += 1
-        self.rows |= {one.id: one for one in recorded}
-
-    def events(self):
-        return [one.event for one in self.rows.values()]
-
-    def counts(self):
-        return sorted(event.count for event in self.events())
 
 
 @pytest.fixture
@@ -60,16 +31,6 @@ def notes():
 @pytest.fixture
 def audit(shelf, clock, notes):
     return Audit(shelf, RING, clock, notes)
-
-
-def asking(*, key=ANNA, token=TOKEN, **changes):
-    who = {"request_id": "r-1", "address": HOME, "agent": AGENT, "origin": "https://app.example.com"}
-    return Asking(**{**who, "key": key, "fingerprint": RING.of(token)[0], "presented": 6, **changes})
-
-
-def exchange(audit, outcome="ok", times=1, **changes):
-    for _ in range(times):
-        audit.exchanged(asking(**changes), "token.exchanged", outcome)
 
 
 async def test_an_exchange_is_kept_with_who_asked_and_what_came_of_it(audit, shelf, clock):
