@@ -18,6 +18,22 @@ FULL = Event(
 )  # fmt: skip
 OLD = "INSERT INTO events (client, user_id, at, event, generation, actor) VALUES ($1, $2, $3, $4, 7, $5)"
 
+MANY_ROWS = """
+    INSERT INTO audit_events (client, user_id, at, kind, event, address)
+    SELECT 'first-client', 'anna', now() - n * interval '1 second', 'exchange', 'token.read', '203.0.113.7'
+    FROM generate_series(1, 12000) n
+"""
+REFUSES_TO_CHANGE_ALL = """
+    CREATE FUNCTION too_many() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF (SELECT count(*) FROM changed) > 5000 THEN
+            RAISE 'too many at once' USING ERRCODE = '57014';
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER too_many AFTER UPDATE ON audit_events REFERENCING NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION too_many()
+"""
+
 
 @pytest.fixture
 async def stores(database_url):
@@ -126,6 +142,14 @@ async def test_the_least_that_is_known_of_who_asked_goes_as_well(stores, known):
     await write(stores, replace(FULL, **(dict.fromkeys(WHO) | {known: WHO[known]})))
     await stores.users.forget(ANNA, actor="ops")
     assert getattr((await stores.happened())[-1], known) is None
+
+
+async def test_a_long_history_is_forgotten_in_statements_that_each_take_a_moment(stores):
+    await stores.link()
+    await stores.raw.execute(MANY_ROWS)
+    await stores.raw.execute(REFUSES_TO_CHANGE_ALL)
+    await stores.users.forget(ANNA, actor="ops")
+    assert await stores.raw.fetchval("SELECT count(*) FROM audit_events WHERE address IS NOT NULL") == 0
 
 
 async def test_another_users_stay_as_they_are(stores):

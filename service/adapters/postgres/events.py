@@ -6,6 +6,7 @@ Until the last row of `events`, where releases before this one wrote, is out of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import orjson
 from service.broker.model import Actor, Event, EventKind, EventQuery, Fact, Recorded, UserKey
 
 if TYPE_CHECKING:
-    from service.adapters.postgres.database import Database
+    from service.adapters.postgres.database import Connection, Database
     from service.adapters.postgres.rows import Row
 
 NOTE = """
@@ -78,11 +79,35 @@ _PAGE = f"""
     ) both_tables ORDER BY at DESC, id DESC LIMIT $8
 """  # noqa: S608 - constants
 
-# Who asked goes with the user; what happened, when, and on whose order stays until it is pruned.
-FORGET_WHO = """
-    UPDATE audit_events SET address = NULL, origin = NULL, agent = NULL, fingerprint = NULL
-    WHERE client = $1 AND user_id = $2 AND num_nonnulls(address, origin, agent, fingerprint) > 0
+# Who asked goes with the user; what happened, when, and on whose order stays until it is pruned. Newest first
+# and so many at once: a user may have far more rows than one statement has time for.
+_FORGET_WHO = """
+    WITH these AS (
+        SELECT at, id FROM audit_events
+        WHERE client = $1 AND user_id = $2 AND (at, id) < ($3, $4) AND at >= $5
+          AND num_nonnulls(address, origin, agent, fingerprint) > 0
+        ORDER BY at DESC, id DESC LIMIT $6
+    ), gone AS (
+        UPDATE audit_events e SET address = NULL, origin = NULL, agent = NULL, fingerprint = NULL
+        FROM these t WHERE e.at = t.at AND e.id = t.id
+    )
+    SELECT at, id FROM these ORDER BY at, id LIMIT 1
 """
+_FORGOTTEN_AT_ONCE = 5_000
+WRITTEN_MEANWHILE = timedelta(days=1)
+"""How old an event may be that is written behind while its user is deleted: the database was away so long."""
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
+_NEWEST = (datetime(9999, 12, 31, tzinfo=UTC), UUID(int=2**128 - 1))
+
+
+async def forget_who(connection: Connection, key: UserKey, since: datetime = _EVER) -> None:
+    """Forget who asked for the user's tokens, in statements that each take a moment."""
+    before: tuple[datetime, UUID] | None = _NEWEST
+    while before is not None:
+        last = await connection.fetchrow(
+            _FORGET_WHO, key.client, key.user_id, *before, since, _FORGOTTEN_AT_ONCE
+        )
+        before = None if last is None else (last["at"], last["id"])
 
 
 class PostgresEvents:

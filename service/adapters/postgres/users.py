@@ -11,7 +11,14 @@ import asyncpg
 
 from service.adapters.postgres.claims import next_generation
 from service.adapters.postgres.database import replanned
-from service.adapters.postgres.events import FORGET_WHO, NOTE, NOTE_CHANGED, facts_of, request_of
+from service.adapters.postgres.events import (
+    NOTE,
+    NOTE_CHANGED,
+    WRITTEN_MEANWHILE,
+    facts_of,
+    forget_who,
+    request_of,
+)
 from service.adapters.postgres.rows import GRANT_COLUMNS, USER_COLUMNS, Row, Rows, stored
 from service.broker.errors import Conflict
 from service.broker.model import GrantState, Intent, Profile, User, UserKey
@@ -202,13 +209,17 @@ class PostgresUsers:
     async def forget(self, key: UserKey, *, actor: str) -> bool:
         """Delete the user, the grant and every fingerprint; that it was deleted stays among the events."""
         where = "WHERE client = $1 AND user_id = $2"
+        async with self._database.connection() as connection:
+            # Ahead, and not in one transaction: a long history has far more rows than that has time for.
+            begun: datetime = await connection.fetchval("SELECT clock_timestamp()")
+            await forget_who(connection, key)
         async with self._writing() as connection:
             # Whoever is linking or settling ends first, so that its fingerprint is there to be deleted.
             await connection.execute(f"SELECT FROM users {where} FOR UPDATE", key.client, key.user_id)
             await connection.execute(f"SELECT FROM grants {where} FOR UPDATE", key.client, key.user_id)
             await connection.execute(f"DELETE FROM lineage {where}", key.client, key.user_id)  # noqa: S608 - constant
             deleted = await connection.execute(f"DELETE FROM users {where}", key.client, key.user_id)  # noqa: S608 - constant
-            await connection.execute(FORGET_WHO, key.client, key.user_id)
+            await forget_who(connection, key, begun - WRITTEN_MEANWHILE)
             if deleted.endswith(" 1"):
                 await self._note(connection, key, "user.deleted", None, actor)
         return bool(deleted.endswith(" 1"))
