@@ -10,7 +10,7 @@ from typing import Protocol
 
 from service.api.peers import Peers
 from service.api.routes import Call, Operation
-from service.broker.asking import Asking, begin, end
+from service.broker.asking import LONGEST_AGENT, Asking, begin, end
 from service.broker.errors import BrokerError
 
 EXCHANGED = "token.exchanged"
@@ -55,7 +55,8 @@ class Auditing:
         return _Bracket(self._audit, call, self._who(call, caller), operation.exchange, operation.act)
 
     def _who(self, call: Call, caller: str | None = None) -> Asking:
-        agent = call.request.headers.get("User-Agent", "")
+        # No more than is hashed: much of this may wait to be told, and a stranger chooses how long it is.
+        agent = call.request.headers.get("User-Agent", "")[:LONGEST_AGENT]
         return Asking(call.request_id, self._peers.address_of(call.request), call.origin, agent, caller)
 
 

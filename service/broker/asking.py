@@ -11,10 +11,13 @@ from ipaddress import IPv4Address, IPv6Address
 
 from service.broker.model import Fingerprint, LineageEntry, UserKey
 
+LONGEST_AGENT = 1024
+"""So much of a user agent is taken note of."""
+
 
 @dataclass(slots=True)
 class Asking:
-    """One request as its door sees it; `agent` is raw here and goes no further than its keyed hash."""
+    """One request as its door sees it; `agent` is its raw beginning, and goes no further than its hash."""
 
     request_id: str
     address: IPv4Address | IPv6Address | None = None

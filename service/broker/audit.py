@@ -27,7 +27,6 @@ MOST_OF_ONE_USER = 50
 _AT_ONCE = 500
 _FINGERPRINT_HEX = 8
 _AGENT_HEX = 16
-_LONGEST_AGENT = 1024
 
 _KEPT = {"token.reuse": EventKind.SIGNAL, "user.vouched": EventKind.ACT}
 """Of what the observer hears about a user, this becomes an event."""
@@ -175,7 +174,7 @@ class Audit:
         return row
 
     def _event(self, what: _What, asking: Asking, at: datetime) -> Event:
-        shown, agent = asking.fingerprint, asking.agent[:_LONGEST_AGENT]
+        shown, agent = asking.fingerprint, asking.agent
         hashed = self._fingerprints.of(f"user-agent: {agent}")[0].digest if agent else b""
         return Event(
             at,

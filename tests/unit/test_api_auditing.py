@@ -101,3 +101,8 @@ async def test_an_order_that_is_carried_out_is_not_told_here_and_reading_never_i
             async with house.call(method, f"/v1/users/u-1{path}") as answer:
                 await answer.read()
     assert kept.told == []
+
+
+async def test_a_user_agent_is_not_kept_waiting_at_the_length_a_stranger_chose(kept):
+    _, _, asking = await refreshed(kept, **{"User-Agent": "x" * 8000})
+    assert asking.agent == "x" * 1024
