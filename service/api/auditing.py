@@ -16,6 +16,7 @@ from service.broker.errors import BrokerError
 EXCHANGED = "token.exchanged"
 DONE = "ok"
 FAILED = "internal"
+ANOTHER_USERS = "another_users"
 
 
 class Audit(Protocol):
@@ -81,8 +82,11 @@ class _Bracket:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         end()
-        asking = self._asking
-        asking.key = self._call.key or asking.key
+        asking, key = self._asking, self._call.key
+        if key is not None and asking.key not in (None, key):
+            # What is known of the token is the other user's, and has no place in this one's history.
+            asking.presented, asking.fingerprint, asking.reason = None, None, ANOTHER_USERS
+        asking.key = key or asking.key
         outcome = DONE if error is None else error.code if isinstance(error, BrokerError) else FAILED
         if self._exchange:
             get_running_loop().call_soon(self._audit.exchanged, asking, self._exchange, outcome)

@@ -115,6 +115,15 @@ async def test_services_that_read_a_token_are_told_by_name_and_counted(house, wo
     assert refreshed["generation"] > read["generation"]
 
 
+async def test_what_is_known_of_another_users_token_does_not_enter_this_ones_history(house, world):
+    await world.user()
+    bert = await world.user("bert")
+    status, _ = await house.service("POST", f"{USER}/refresh", {"refused": await bert.token()})
+    [event] = await told(house, world, kind="exchange")
+    assert (status, event["outcome"], event["reason"]) == (422, "invalid", "another_users")
+    assert of(event, "presented", "fingerprint") == (None, None)
+
+
 async def create(house, world):
     return await house.service("POST", "/v1/users", NEW, **ORDER)
 
