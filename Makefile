@@ -19,7 +19,7 @@ help:
 	@echo 'make docs   make the configuration page again from the settings'
 	@echo 'make lock   resolve the dependencies again (needs uv); then: make advisories sbom'
 	@echo 'make audit  hold the locks to the committed advisory file, print the figures as JSON (RELEASE=1: as of today)'
-	@echo 'make advisories  ask OSV for every locked package again (needs the internet)'
+	@echo 'make advisories  ask OSV for every locked package again (needs the internet; PYPI=1: ask the package index)'
 	@echo 'make sbom   make the bills of materials again from the locks'
 	@echo 'make secrets  draw the secrets of docker-compose.yml into ./secrets, those that are not there yet'
 	@echo 'make clean  remove the environment and everything that was built'
@@ -89,7 +89,7 @@ audit: $(READY)
 	@$(BIN)/python -m supply.audit $(if $(RELEASE),--release)
 
 advisories: $(READY)
-	@$(BIN)/python -m supply.renew $(ARGS)
+	@$(BIN)/python -m supply.$(if $(PYPI),pypi,renew) $(ARGS)
 
 sbom: $(READY)
 	@$(BIN)/python -m supply.licences

@@ -10,15 +10,17 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
 from supply import advisories, locks
 from supply.ranges import UnreadableRange, hit
+
+Answer = TypeVar("Answer")
 
 OSV = "https://api.osv.dev"
 AT_ONCE, PATIENCE_S, MOST_PAGES = 4, 30, 20
@@ -36,18 +38,25 @@ class NotRenewed(Exception):
     """The source did not answer for every package, or answered what cannot be."""
 
 
-async def ask(packages: list[str], base: str = OSV) -> dict[str, list[dict[str, Any]]]:
-    """Return every package's advisories. Raises NotRenewed."""
+async def of_each(
+    packages: list[str], ask_for: Callable[[aiohttp.ClientSession, str], Awaitable[Answer]], base: str
+) -> dict[str, Answer]:
+    """Return what a source answers for each package; whatever one question raises ends all."""
     gate = asyncio.Semaphore(AT_ONCE)
     timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
     async with aiohttp.ClientSession(base, timeout=timeout, trust_env=True) as session:
 
-        async def one(package: str) -> list[dict[str, Any]]:
+        async def one(package: str) -> Answer:
             async with gate:
-                return await _ask(session, package)
+                return await ask_for(session, package)
 
         answers = await asyncio.gather(*map(one, packages))
     return dict(zip(packages, answers, strict=True))
+
+
+async def ask(packages: list[str], base: str = OSV) -> dict[str, list[dict[str, Any]]]:
+    """Return every package's advisories. Raises NotRenewed."""
+    return await of_each(packages, _ask, base)
 
 
 async def _ask(session: aiohttp.ClientSession, package: str) -> list[dict[str, Any]]:
