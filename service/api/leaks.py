@@ -15,7 +15,7 @@ from service.api.doors import ApiKey
 from service.broker.ports import Observer
 
 _BEHIND_S = 0.5
-_UPSTREAM_API_KEY = "cal_"
+_UPSTREAM, _UPSTREAM_BEGINS = "upstream_api_key", "cal_"
 
 Digests = Callable[[], Iterable[bytes]]
 """The SHA-256 of secrets, as they are now."""
@@ -35,7 +35,9 @@ class Leaks:
         """Tell of it if what was refused is a secret; only once its answer is on its way."""
         what = self._named(refused)
         if what is not None:
-            tell = partial(self._observer.note, "token.reuse", kind="secret", what=what)
+            # That one is known by its beginning alone, so anybody can make it up.
+            kind = "secret_like" if what == _UPSTREAM else "secret"
+            tell = partial(self._observer.note, "token.reuse", kind=kind, what=what)
             asyncio.get_running_loop().call_later(_BEHIND_S, tell)
 
     def _named(self, refused: str) -> str | None:
@@ -43,6 +45,6 @@ class Leaks:
         known = [("client_secret", one) for one in self._client_secrets()]
         known += [("api_key", key.digest) for key in self._api_keys()]
         alike = [what for what, one in known if hmac.compare_digest(one, digest)]
-        if refused.startswith(_UPSTREAM_API_KEY):
-            alike.append("upstream_api_key")
+        if refused.startswith(_UPSTREAM_BEGINS):
+            alike.append(_UPSTREAM)
         return alike[0] if alike else None

@@ -24,6 +24,7 @@ _HTTP_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 _UPSTREAM_SECONDS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15)
 _WAIT_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 35)
 _LEAD_SECONDS = (0, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+_REUSES = ("revoked", "far_behind", "many_addresses", "session_mismatch", "secret", "secret_like")
 
 # A second series a counter that says when it was made: nobody asked for them.
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -137,8 +138,9 @@ class Metrics:
 
         A counter that begins at 1 has not risen for Prometheus: of what is rare, the first would be missed.
         """
-        for kind in ("revoked", "far_behind", "many_addresses", "session_mismatch", "secret"):
+        for kind in _REUSES:
             self.token_reuse.of(kind)
+        self.events_dropped.of()
         for client in clients:
             self.circuit_open.of(client).set(0)
             self.client_secret_old.of(client).set(0)

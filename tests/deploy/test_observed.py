@@ -21,7 +21,8 @@ CANNOT_BE_CAUSED = {("status", "=", "500")}
 STANDING = [
     "TokenBrokerUsersBricked", "TokenBrokerGrantsUnreadable", "TokenBrokerInternalError",
     "TokenBrokerCircuitOpen", "TokenBrokerSweepSilent", "TokenBrokerOverdue", "TokenBrokerExpiredClaims",
-    "TokenBrokerSecretPresented", "TokenBrokerManyAddresses", "TokenBrokerFarBehind",
+    "TokenBrokerSecretPresented", "TokenBrokerSecretLikePresented", "TokenBrokerManyAddresses",
+    "TokenBrokerFarBehind", "TokenBrokerAuditIncomplete",
     "TokenBrokerPostgresDown", "TokenBrokerDegraded",
     "TokenBrokerServiceAbsent", "TokenBrokerAbsent",
 ]  # fmt: skip

@@ -38,10 +38,11 @@ WELL = {
     f"token_broker_unreadable_total{{{WORKER},{C}}}": "0x{n}",
     f"token_broker_rate_budget_remaining{{{SERVICE},{C}}}": "0x{n}",
     f"token_broker_rate_budget_remaining{{{WORKER},{C}}}": "30x{n}",
+    f"token_broker_events_dropped_total{{{SERVICE}}}": "0x{n}",
     f'token_broker_token_reuse_total{{{SERVICE},kind="revoked"}}': "0x{n}",
     **{
         f'token_broker_token_reuse_total{{{SERVICE},kind="{kind}"}}': "0x{n}"
-        for kind in ("session_mismatch", "many_addresses", "far_behind", "secret")
+        for kind in ("session_mismatch", "many_addresses", "far_behind", "secret", "secret_like")
     },
     f'token_broker_answers_total{{{SERVICE},source="redis"}}': "0+100x{n}",
     f'token_broker_recoveries_total{{{SERVICE},{C},kind="force"}}': "0x{n}",
@@ -115,6 +116,8 @@ TROUBLES = [
     Trouble("TokenBrokerManyAddresses", {'kind="many_addresses"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerFarBehind", {'kind="far_behind"': "30+30x{n}"}, quiet=35, firing=45),
     Trouble("TokenBrokerSecretPresented", {'kind="secret"': "1x{n}"}, quiet=-1, firing=1),
+    Trouble("TokenBrokerSecretLikePresented", {'kind="secret_like"': "1x{n}"}, quiet=-1, firing=1),
+    Trouble("TokenBrokerAuditIncomplete", {"events_dropped": "40x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerSessionMismatch", {'kind="session_mismatch"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerCircuitOpen", {f"circuit_open{{{WORKER}": "1x{n}"}, quiet=0, firing=2),
     Trouble("TokenBrokerOldClientSecret", {"client_secret_old": "1x{n}"}, quiet=59, firing=61),

@@ -16,6 +16,8 @@ RARE = [
     ("token.reuse", {"kind": "many_addresses"}, "token_reuse_total"),
     ("token.reuse", {"kind": "session_mismatch"}, "token_reuse_total"),
     ("token.reuse", {"kind": "secret"}, "token_reuse_total"),
+    ("token.reuse", {"kind": "secret_like"}, "token_reuse_total"),
+    ("events.dropped", {"count": 1}, "events_dropped_total"),
 ]
 
 
@@ -28,7 +30,7 @@ def telemetry():
 
 def samples(telemetry, name):
     lines = telemetry.metrics.render().decode().splitlines()
-    return [line for line in lines if line.startswith(f"token_broker_{name}{{")]
+    return [line for line in lines if line.startswith((f"token_broker_{name}{{", f"token_broker_{name} "))]
 
 
 @pytest.mark.parametrize(("event", "facts", "name"), RARE)

@@ -116,6 +116,7 @@ CASES = [
     unknown("H26", "an API key of a service", "{backend}"),
     unknown("H26", "an API key of upstream's form", "cal_live_0123456789abcdef0123456789abcdef"),
     _noticing("H26", "secrets presented as tokens are noticed", "secret"),
+    _noticing("H26", "what looks like an API key of upstream's is noticed apart", "secret_like"),
     calls(
         "H26",
         "an access token as an API key",
