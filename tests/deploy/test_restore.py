@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(240)
 
 # What the broker calls the client that the sandbox knows by this id.
 CLIENT, CLIENT_ID = "default", "client-1"
-CONFIG = SandboxConfig(clients=(SandboxClient(CLIENT_ID, "client-secret"),), lifetime_s=360)
+CONFIG = SandboxConfig(clients=(SandboxClient(CLIENT_ID, environment()["X_CAL_SECRET_KEY"]),), lifetime_s=360)
 ASK, WAIT = [f"page-{n}" for n in range(6)], [f"idle-{n}" for n in range(6)]
 EVERYBODY = [*ASK, *WAIT]
 HOURS_PASSED = """
