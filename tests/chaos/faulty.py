@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import service.cli
+import service.serving  # before the clock is put off: pydantic reads the types of what its models hold
 import worker.main
 from service import wiring
 from tests.chaos.held import holding
