@@ -33,7 +33,7 @@ def test_a_package_has_its_marker_its_hashes_and_who_wants_it(lock):
         ("a==1.0\n", "no hash for: a"),
         (f"{HASH}\n", "belongs to no package"),
         (f"a==1.0 \\\n{HASH}\nb @ https://example.com/b.whl\n", "neither a package"),
-        (f"a==1.0 \\\n{HASH}\n--index-url https://example.com\n", "neither a package"),
+        (f"a==1.0 \\\n{HASH}\n--no-binary :all:\n", "neither a package"),
         (f"a==1.0 \\\n{HASH}\nc>=2\n", "neither a package"),
         ("a==1.0 \\\n    --hash=md5:00\n", "neither a package"),
     ],
