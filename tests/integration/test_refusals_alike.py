@@ -5,6 +5,8 @@ And what is answered from the cache has asked Redis once and the database never.
 
 import asyncio
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from redis.asyncio import Redis
@@ -15,6 +17,7 @@ STEPS = [
     "cache.find", "cache.current", "cache.put", "grants.find", "grants.load", "vault.open", "vault.seal"
 ]  # fmt: skip
 REFUSED_AS_EVER = ["cache.find", "grants.find"]
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 OLDEST = "generation = (SELECT min(generation) FROM lineage)"
 
 
@@ -160,3 +163,17 @@ async def commands(world):
     async with Redis.from_url(world.settings.redis_url.value) as redis:
         stats = await redis.info("commandstats")
     return stats["cmdstat_evalsha"]["calls"], stats["cmdstat_get"]["calls"]
+
+
+async def test_what_the_cache_holds_for_too_long_is_weighed_as_any_other(worlds):
+    """As a process of another release or with other settings may have left it."""
+    world, old, _ = await superseded(worlds)
+    await world.browser(old)
+    await world.sql("UPDATE users SET vouched_at = now() - interval '31 days'")
+    ports = world.ports
+    hit = await ports.cache.find(ports.fingerprints.of(old))
+    over = replace(
+        hit.current, binding=replace(hit.current.binding, vouched_at=LONG_AGO, refreshed_at=LONG_AGO)
+    )
+    await ports.cache.put(over, [(ports.fingerprints.of(old)[0], hit.presented)])
+    await refused(world, old)
