@@ -27,6 +27,8 @@ class Asking:
     took_s: list = field(default_factory=list)
     failures: list = field(default_factory=list)
     asked_for: set = field(default_factory=set)
+    late_s: float = 0.0
+    """By how much the latest of them set out behind time: this process was held up, not the broker."""
 
     async def go_on(self, users, callers_s):
         """Have them come one after the other, whether or not those before have been answered."""
@@ -36,6 +38,7 @@ class Asking:
             for number, user in enumerate(reversed(users)):
                 comes_at = started_at + number / callers_s
                 await asyncio.sleep(max(0.0, comes_at - loop.time()))
+                self.late_s = max(self.late_s, loop.time() - comes_at)
                 asked.create_task(self._ask(user, comes_at, browser=number % 2))
 
     async def _ask(self, user, comes_at, *, browser):

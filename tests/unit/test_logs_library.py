@@ -36,7 +36,7 @@ def test_a_librarys_message_keeps_its_words_and_loses_its_values(written):
         ("a%d", ("5ecret",), "a%d"),
         ("%(name)s said", ({"name": "5ecret"},), ""),
         (ValueError("5ecret"), (), ""),
-        ("x" * 5000, (), ""),
+        ("long" * 1250, (), ""),
     ],
 )
 def test_a_message_put_together_by_the_library_is_cut_before_its_first_value(
