@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -72,12 +73,22 @@ def empty_database_url(databases):
 
 @pytest.fixture
 def redis_url(valkey):
-    """The address of a Valkey with nothing in it."""
+    """The address of a Valkey with nothing in it and nobody at it: a worker would take ticks of others."""
     with closing(redis.Redis.from_url(valkey.url)) as client:
+        alone_at(client)
         client.flushall()
         client.script_flush()
     yield valkey.url
     GUARD.redis(valkey.url)
+
+
+def alone_at(client, within_s=5.0):
+    """Wait until those who were connected before have gone; somebody who stays is of another test."""
+    ends_at = time.monotonic() + within_s
+    while others := [one for one in client.client_list() if one["id"] != str(client.client_id())]:
+        if time.monotonic() > ends_at:
+            pytest.fail(f"another test's clients are still connected to the shared Valkey: {others}")
+        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -5,12 +5,15 @@ from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 
 import pytest_asyncio
-import redis
 
 from sandbox.calcom import SandboxClient, SandboxConfig
+from sandbox.embedded import servers
+from tests.conftest import QUICK
 from tests.docs import fronts
 from tests.docs.asking import code_of
 from tests.docs.way import SLOW, Way
+from tests.support.databases import Databases
+from tests.support.secrecy import GUARD
 from tests.support.stack import API_KEY, Stack, running_stack
 
 CLIENT = "fronts-client"
@@ -38,16 +41,20 @@ class Street:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def street(databases, valkey, tmp_path_factory):
-    """Every front that the page shows, before one broker."""
-    with closing(redis.Redis.from_url(valkey.url)) as client:
-        client.flushall()
+async def street(tmp_path_factory):
+    """Every front that the page shows, before one broker; both go on until the last test has run.
+
+    On servers of its own: a worker on the shared Valkey would be given the ticks of other tests' workers.
+    """
     config = SandboxConfig(clients=(SandboxClient(CLIENT, "fronts-secret"),))
     more = {"TRUSTED_PROXIES": "127.0.0.1", "ADDRESS_FAILURES": f"{FAILURES_A_MINUTE}/min"}
     async with AsyncExitStack() as stack:
+        own = stack.enter_context(servers(**QUICK))
+        databases = stack.enter_context(closing(Databases(own.postgres.url, GUARD.database)))
         database_url = stack.enter_context(databases.migrated())
+        stack.callback(GUARD.redis, own.valkey.url)
         broker = await stack.enter_async_context(
-            running_stack(database_url, valkey.url, config, **PATIENT, **more)
+            running_stack(database_url, own.valkey.url, config, **PATIENT, **more)
         )
         way = await stack.enter_async_context(Way(broker.public_url))
         environment = {
