@@ -15,12 +15,15 @@ LONGEST_AGENT = 1024
 """So much of a user agent is taken note of."""
 
 
+Address = IPv4Address | IPv6Address
+
+
 @dataclass(slots=True)
 class Asking:
     """One request as its door sees it; `agent` is its raw beginning, and goes no further than its hash."""
 
     request_id: str
-    address: IPv4Address | IPv6Address | None = None
+    address: Address | None = None
     origin: str | None = None
     agent: str = ""
     actor: str | None = None

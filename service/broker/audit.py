@@ -8,13 +8,16 @@ which are written with the change itself.
 from __future__ import annotations
 
 import uuid
-from collections import Counter, OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
+from itertools import islice
+from random import getrandbits
 from typing import NamedTuple
 
-from service.broker.asking import Asking, was_refused, who_asks
+from service.broker.asking import Address, Asking, was_refused, who_asks
 from service.broker.errors import BrokerError, Invalid
 from service.broker.model import Event, EventKind, Fact, Recorded, UserKey
 from service.broker.ports import Clock, EventStore, Fingerprints, Observer
@@ -45,19 +48,53 @@ class _What(NamedTuple):
     generation: int | None = None
 
 
-@dataclass(slots=True)
+class _Who(NamedTuple):
+    """Who asked, as it was when the row began: the request may go on and learn more."""
+
+    request_id: str
+    address: Address | None
+    origin: str | None
+    agent: str
+    actor: str | None
+    presented: int | None
+    shown: bytes
+
+
+@dataclass(slots=True, eq=False)
 class _Row:
-    """A row that may still count more of the same."""
+    """A row that may still count more of the same; what is to be written of it is made when it is written."""
 
-    recorded: Recorded
-    key: UserKey
+    what: _What
+    who: _Who
+    facts: Mapping[str, Fact] | None
     same: Hashable
-    count: int
+    at: datetime
     last_at: datetime
+    count: int = 0
+    id: uuid.UUID | None = None
 
-    def now(self) -> Recorded:
-        event = replace(self.recorded.event, count=self.count)
-        return replace(self.recorded, event=replace(event, last_at=self.last_at if self.count > 1 else None))
+    def now(self, hashed: Callable[[str], str | None]) -> Recorded:
+        """Return the row as it is to be written; `hashed` says what is kept of a user agent."""
+        what, who, self.id = self.what, self.who, self.id or _new_id()
+        event = Event(
+            self.at,
+            what.event,
+            what.generation,
+            what.kind,
+            what.outcome,
+            what.reason,
+            presented=who.presented,
+            actor=who.actor,
+            request_id=who.request_id or None,
+            address=None if who.address is None else str(who.address),
+            origin=who.origin,
+            agent=hashed(who.agent),
+            fingerprint=who.shown.hex()[:_FINGERPRINT_HEX] or None,
+            facts=self.facts,
+            count=self.count,
+            last_at=self.last_at if self.count > 1 else None,
+        )
+        return Recorded(self.id, what.key, event)
 
 
 class Audit:
@@ -71,8 +108,8 @@ class Audit:
         self._clock = clock
         self._observer = observer
         self._open: OrderedDict[Hashable, _Row] = OrderedDict()
-        self._of_user: Counter[UserKey] = Counter()
-        self._unwritten: dict[uuid.UUID, _Row] = {}
+        self._of_user: dict[UserKey, int] = {}
+        self._unwritten: dict[_Row, None] = {}
         self._dropped = 0
 
     def hearing(self, observer: Observer) -> Observer:
@@ -104,14 +141,14 @@ class Audit:
 
     async def flush(self) -> int:
         """Write what came together; what cannot be written now is kept for the next time."""
-        written = 0
+        written, hashed = 0, cache(self._hashed)
         while self._unwritten:
-            rows = list(self._unwritten.values())[:_AT_ONCE]
-            now = [row.now() for row in rows]
+            rows = list(islice(self._unwritten, _AT_ONCE))
+            now = [row.now(hashed) for row in rows]
             await self._write(now)
             for row, one in zip(rows, now, strict=True):
                 if row.count == one.event.count:
-                    self._unwritten.pop(one.id, None)
+                    self._unwritten.pop(row, None)
             written += len(rows)
             if len(rows) < _AT_ONCE:
                 break
@@ -148,60 +185,63 @@ class Audit:
         self, what: _What, asking: Asking, facts: Mapping[str, Fact] | None = None, times: int = 1
     ) -> None:
         now = self._clock()
-        self._close(now)
-        shown = None if asking.fingerprint is None else asking.fingerprint.digest
+        shown = b"" if asking.fingerprint is None else asking.fingerprint.digest
         # Not by agent or request: who varies those at will would get a row for each.
         # Whom a sign names besides is part of what it says; figures are not.
         named = tuple(fact for fact in (facts or {}).values() if isinstance(fact, str))
-        who = (asking.address, asking.origin, asking.actor)
-        same: Hashable = (what, shown, who, asking.presented, named)
+        address = _numbered(asking.address)
+        same: Hashable = (what, shown, address, asking.origin, asking.actor, asking.presented, named)
         row = self._open.get(same)
-        if row is None and self._of_user[what.key] >= MOST_OF_ONE_USER:
-            same, asking, facts = _elided(what, asking)
+        if row is None or now - row.at >= TOGETHER:
+            self._close(now)
             row = self._open.get(same)
-        if len(self._unwritten) >= MOST_OPEN and (row is None or row.recorded.id not in self._unwritten):
+        if row is None and self._of_user.get(what.key, 0) >= MOST_OF_ONE_USER:
+            same, asking, facts = _elided(what, asking)
+            row, shown = self._open.get(same), b""
+        if len(self._unwritten) >= MOST_OPEN and (row is None or row not in self._unwritten):
             self._dropped += times
             return
         if row is None:
-            row = self._begin(same, what, replace(self._event(what, asking, now), facts=facts))
+            row = self._begin(same, _Row(what, _who(asking, shown), facts, same, now, now))
         row.count, row.last_at = row.count + times, now
-        self._unwritten[row.recorded.id] = row
+        self._unwritten[row] = None
 
-    def _begin(self, same: Hashable, what: _What, event: Event) -> _Row:
-        recorded = Recorded(uuid.uuid4(), what.key, event)
-        self._open[same] = row = _Row(recorded, what.key, same, 0, event.at)
-        self._of_user[what.key] += 1
+    def _begin(self, same: Hashable, row: _Row) -> _Row:
+        self._open[same] = row
+        self._of_user[row.what.key] = self._of_user.get(row.what.key, 0) + 1
         return row
 
-    def _event(self, what: _What, asking: Asking, at: datetime) -> Event:
-        shown, agent = asking.fingerprint, asking.agent
-        hashed = self._fingerprints.of(f"user-agent: {agent}")[0].digest if agent else b""
-        return Event(
-            at,
-            what.event,
-            what.generation,
-            what.kind,
-            what.outcome,
-            what.reason,
-            presented=asking.presented,
-            actor=asking.actor,
-            request_id=asking.request_id or None,
-            address=None if asking.address is None else str(asking.address),
-            origin=asking.origin,
-            agent=hashed.hex()[:_AGENT_HEX] or None,
-            fingerprint=None if shown is None else shown.digest.hex()[:_FINGERPRINT_HEX],
-        )
+    def _hashed(self, agent: str) -> str | None:
+        """Return what is kept of a user agent: agents are told apart, and none can be read."""
+        return self._fingerprints.of(f"user-agent: {agent}")[0].digest.hex()[:_AGENT_HEX] if agent else None
 
     def _close(self, now: datetime) -> None:
         """Let rows that began too long ago count no more, and the oldest where there are too many."""
         while self._open:
             row = next(iter(self._open.values()))
-            if len(self._open) < MOST_OPEN and now - row.recorded.event.at < TOGETHER:
+            if len(self._open) < MOST_OPEN and now - row.at < TOGETHER:
                 return
             del self._open[row.same]
-            self._of_user[row.key] -= 1
-            if not self._of_user[row.key]:
-                del self._of_user[row.key]
+            key = row.what.key
+            self._of_user[key] -= 1
+            if not self._of_user[key]:
+                del self._of_user[key]
+
+
+def _new_id() -> uuid.UUID:
+    # It names a row and guards nothing; the system's own randomness costs twice as much.
+    return uuid.UUID(int=getrandbits(128), version=4)
+
+
+def _who(asking: Asking, shown: bytes) -> _Who:
+    return _Who(
+        asking.request_id, asking.address, asking.origin, asking.agent, asking.actor, asking.presented, shown
+    )
+
+
+def _numbered(address: Address | None) -> Hashable:
+    """Return what is compared in an address's place: its own hash is made of text, each time."""
+    return None if address is None else (address.version, int(address))
 
 
 def _elided(what: _What, asking: Asking) -> tuple[Hashable, Asking, Mapping[str, Fact]]:
