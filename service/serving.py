@@ -112,6 +112,7 @@ def doors_of(
         follow=telemetry.tracing.request if telemetry.tracing is not None else None,
         witnesses=witnesses,
         audit=broker.audit,
+        at_hand=broker.at_hand,
     )
 
 

@@ -37,6 +37,7 @@ from service.adapters.upstream import PROVIDER_KINDS, open_session
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
 from service.adapters.wakeups import RedisWakeups
 from service.broker.answers import Answers
+from service.broker.at_hand import AtHand
 from service.broker.audit import Audit
 from service.broker.background import every
 from service.broker.calls import Calls
@@ -55,7 +56,7 @@ from service.logs import keep_secret
 from sql.files import newest_version
 
 if TYPE_CHECKING:
-    from service.broker.ports import Observer, Provider
+    from service.broker.ports import Looks, Observer, Provider
     from service.secrets import Secret
     from service.settings import Settings
     from service.tracing.spans import Tracing
@@ -74,6 +75,7 @@ class Broker:
     """Everything a process needs: the use cases, and what its doors and jobs watch over."""
 
     answers: Answers
+    at_hand: AtHand
     users: Users
     sweeps: Sweeps
     circuits: Circuits
@@ -141,12 +143,15 @@ async def open_broker(
         stack.push_async_callback(redis.aclose)
         settings.database_url.follow(database.reload)
         settings.redis_url.follow(redis.reload)
-        ports = await _ports(settings, observer, stack, database, clock, redis)
+        vault = Vault.on(settings.encryption_keys)
+        cache = RedisCache(redis, vault, observer, clock, only_current=not settings.superseded_window)
+        stack.push_async_callback(cache.aclose)
+        ports = await _ports(settings, observer, stack, database, clock, redis, vault, cache)
         audit = Audit(ports.events, ports.fingerprints, ports.clock, observer)
         ports = replace(ports, observer=audit.hearing(observer))
         if tracing is not None:
             ports = _followed(ports, tracing)
-        broker = replace(_use_cases(settings, ports, audit, database, clock, redis), tracing=tracing)
+        broker = replace(_use_cases(settings, ports, cache, audit, database, clock, redis), tracing=tracing)
         await _keep_going(settings, broker, observer, stack)
         yield broker
 
@@ -158,10 +163,9 @@ async def _ports(
     database: Database,
     clock: DatabaseClock,
     redis: RedisLink,
+    vault: Vault,
+    cache: RedisCache,
 ) -> Ports:
-    vault = Vault.on(settings.encryption_keys)
-    cache = RedisCache(redis, vault, observer, clock, only_current=not settings.superseded_window)
-    stack.push_async_callback(cache.aclose)
     report = partial(vault.report, observer)
     stack.push_async_callback(report)
     stack.push_async_callback(end_task, asyncio.create_task(every(_RECHECK_EVERY_S, report, observer)))
@@ -215,6 +219,7 @@ def _now(secret: Secret[tuple[str, ...]]) -> tuple[str, ...]:
 def _use_cases(
     settings: Settings,
     ports: Ports,
+    looks: Looks,
     audit: Audit,
     database: Database,
     clock: DatabaseClock,
@@ -227,8 +232,10 @@ def _use_cases(
     confirmations = Confirmations(ports)
     grants = Grants(ports, terms, refresh)
     creation = Creation(ports, terms, calls)
+    answers = Answers(ports, terms, refresh, confirmations, grants)
     return Broker(
-        answers=Answers(ports, terms, refresh, confirmations, grants),
+        answers=answers,
+        at_hand=AtHand(ports, looks, terms, answers),
         users=Users(ports, terms, calls, creation, grants),
         sweeps=Sweeps(ports, terms, refresh, confirmations, calls),
         circuits=circuits,

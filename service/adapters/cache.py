@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from service.adapters import redis_allowance
 from service.adapters.batches import Batcher
@@ -57,30 +58,29 @@ class RedisCache:
         self._looks: Batcher[Look, CacheHit | None] = Batcher(self._look_up)
         self._paying: asyncio.Task[None] | None = None
 
-    def find_near(self, fingerprints: Sequence[Fingerprint]) -> CacheHit | None:
-        """Return what this process itself remembers for a presented token, without waiting."""
-        now = self._monotonic()
-        for fingerprint in fingerprints:
-            hit = self._near.find(fingerprint, now)
-            if hit is not None:
-                return hit
-        return None
+    def near(self, look: Look) -> CacheHit | None:
+        """Return what this process itself remembers; see the port `Looks`."""
+        if isinstance(look, Fingerprint):
+            return self._near.find(look, self._monotonic())
+        return self._near.current(look, self._monotonic())
+
+    def ask(self, look: Look) -> asyncio.Future[CacheHit | None]:
+        """Ask Redis, together with whatever else is asked in this turn of the loop."""
+        return self._looks.ask(look)
 
     async def find(self, fingerprints: Sequence[Fingerprint]) -> CacheHit | None:
         """Return what is cached for a presented token; None on a miss or without Redis."""
-        hit = self.find_near(fingerprints)
-        if hit is not None:
-            return hit
-        looks = [self._looks.ask(fingerprint) for fingerprint in fingerprints]
+        for fingerprint in fingerprints:
+            hit = self.near(fingerprint)
+            if hit is not None:
+                return hit
+        looks = [self.ask(fingerprint) for fingerprint in fingerprints]
         hits = [await self._found(look) for look in looks]
         return next((hit for hit in hits if hit is not None), None)
 
     async def current(self, key: UserKey) -> CacheHit | None:
         """Return what is cached for a user; `presented` is then the current generation itself."""
-        current = self._near.current(key, self._monotonic())
-        if current is not None:
-            return CacheHit(_itself(current), current, "near")
-        return await self._found(self._looks.ask(key))
+        return self.near(key) or await self._found(self.ask(key))
 
     async def put(self, current: CurrentToken, presented: Presented = (), *, reopen: bool = False) -> None:
         """Cache an answer unless a newer generation, or a block on this one, stands there.
@@ -197,7 +197,7 @@ class RedisCache:
         if dead or not self._refusals.admits(current.key, current.generation, sent_at):
             return None
         presented = [(look, hit.presented)] if isinstance(look, Fingerprint) else []
-        self._keep_near(current, presented, sent_at, self.near_life_s)
+        self._remember(current, presented, sent_at, self.near_life_s, now)
         return hit
 
     def _open(self, look: Look, token: bytes | None, held: bytes) -> CacheHit:
@@ -208,10 +208,14 @@ class RedisCache:
         return CacheHit(entry, self._values.read_user(entry.key, held))
 
     def _keep_near(self, current: CurrentToken, presented: Presented, asked_at: float, near_s: float) -> None:
-        """Remember an answer here; its life counts from when it was asked, so that no block outruns it."""
-        if not self._refusals.admits(current.key, current.generation, asked_at):
-            return
-        now = self._clock()
+        """Remember an answer here, unless it was blocked meanwhile."""
+        if self._refusals.admits(current.key, current.generation, asked_at):
+            self._remember(current, presented, asked_at, near_s, self._clock())
+
+    def _remember(
+        self, current: CurrentToken, presented: Presented, asked_at: float, near_s: float, now: datetime
+    ) -> None:
+        """Do so; its life counts from when it was asked, so that no block outruns it."""
         until = asked_at + min(near_s, (current.expires_at - now).total_seconds())
         self._near.keep(current, until, self._monotonic())
         for fingerprint, entry in presented:

@@ -5,8 +5,6 @@ Ids never stand raw in a key or a value; a value that was moved to another key d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
@@ -19,6 +17,9 @@ from service.broker.model import Binding, CurrentToken, Fingerprint, LineageEntr
 
 _TOKEN_COLUMN = "redis.token"
 _USER_COLUMN = "redis.user"
+_OTHERS_FORM = (KeyError, TypeError, ValueError)
+_OF_ANOTHER_RELEASE = "A cached value has the form of another release."
+"""What another release has sealed in another form counts as what does not open: it is a miss."""
 
 
 class Vault(Protocol):
@@ -94,8 +95,10 @@ class Values:
         text = self.vault.open(
             sealed, client=key.client, user_id=key.user_id, generation=generation, column=_USER_COLUMN
         )
-        with _as_written_here():
+        try:
             return _current(key, generation, text)
+        except _OTHERS_FORM as error:
+            raise SealBroken(_OF_ANOTHER_RELEASE) from error
 
     def write_token(self, fingerprint: Fingerprint, entry: LineageEntry) -> bytes:
         """Return whose token this is, as it is kept: sealed for its fingerprint."""
@@ -109,18 +112,11 @@ class Values:
         except ValueError:
             raise SealBroken from None
         text = self.vault.open(sealed, **_bound_to(fingerprint))
-        with _as_written_here():
+        try:
             client, user_id, generation, counts_until = orjson.loads(text)
             return LineageEntry(UserKey(client, user_id), generation, datetime.fromisoformat(counts_until))
-
-
-@contextmanager
-def _as_written_here() -> Iterator[None]:
-    """Take what another release has sealed in another form as what does not open: it is a miss."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError):
-        raise SealBroken("A cached value has the form of another release.") from None
+        except _OTHERS_FORM as error:
+            raise SealBroken(_OF_ANOTHER_RELEASE) from error
 
 
 class _Bound(TypedDict):

@@ -33,15 +33,16 @@ class Bounded(OrderedDict[Key, Value]):
             self.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _User:
-    current: CurrentToken
+    hit: CacheHit
+    """What is answered to who asks for the user."""
     until: float
     life: object
     """The same for as long as the user has an entry without a break: ties tokens to that time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Token:
     entry: LineageEntry
     until: float
@@ -63,21 +64,22 @@ class NearCache:
         user = self._users.get(token.entry.key)
         if user is None or user.life is not token.life or now >= user.until:
             return None
-        return CacheHit(token.entry, user.current, "near")
+        return CacheHit(token.entry, user.hit.current, "near")
 
-    def current(self, key: UserKey, now: float) -> CurrentToken | None:
-        """Return what is remembered for a user."""
+    def current(self, key: UserKey, now: float) -> CacheHit | None:
+        """Return what is remembered for a user; `presented` is then the current generation itself."""
         user = self._users.get(key)
-        return user.current if user is not None and now < user.until else None
+        return user.hit if user is not None and now < user.until else None
 
     def keep(self, current: CurrentToken, until: float, now: float) -> None:
         """Remember a user's token until an instant, unless a newer one is remembered."""
         held = self._users.get(current.key)
-        if held is not None and held.current.generation > current.generation and now < held.until:
+        if held is not None and held.hit.current.generation > current.generation and now < held.until:
             return
         life = held.life if held is not None and now < held.until else object()
         self._forget_expired(now)
-        self._users[current.key] = _User(current, until, life)
+        itself = LineageEntry(current.key, current.generation, current.expires_at)
+        self._users[current.key] = _User(CacheHit(itself, current, "near"), until, life)
 
     def keep_token(self, fingerprint: Fingerprint, entry: LineageEntry, until: float) -> None:
         """Remember whose a token is, for as long as its user is remembered without a break."""
@@ -88,7 +90,7 @@ class NearCache:
     def drop(self, key: UserKey, below: int | None = None) -> None:
         """Forget a user and its tokens; with `below`, only a generation older than that."""
         user = self._users.get(key)
-        if user is not None and (below is None or user.current.generation < below):
+        if user is not None and (below is None or user.hit.current.generation < below):
             del self._users[key]
 
     def _forget_expired(self, now: float) -> None:

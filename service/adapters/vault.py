@@ -74,10 +74,14 @@ class Vault:
 
     def open(self, sealed: bytes, *, client: str, user_id: str, generation: int, column: str) -> str:
         """Return the text; SealBroken unless it was sealed as exactly this and is whole."""
-        key_id, body = _split(sealed)
-        key = self._ring[3].get(key_id)
-        if key is None:
-            raise SealKeyMissing
+        _, prefix, key, ring = self._ring
+        if sealed[: len(prefix)] == prefix:
+            body = bytes(sealed[len(prefix) :])
+        else:
+            key_id, body = _split(sealed)
+            if key_id not in ring:
+                raise SealKeyMissing
+            key = ring[key_id]
         bound_to = _bound_to(client, user_id, generation, column)
         try:
             plaintext = key.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound_to)

@@ -80,21 +80,27 @@ class Admission:
 
     def __init__(self, doors: Doors) -> None:
         self.callers = Callers(doors)
-        self._auditing = Auditing(doors.audit, Peers(doors.trusted_proxies))
+        self.auditing = Auditing(doors.audit, Peers(doors.trusted_proxies))
         self._clients = {client.name: client for client in doors.clients}
+        self._sole = doors.clients[0] if len(doors.clients) == 1 else None
 
     def guard(self, operation: Operation, served: Served) -> Handler:
         """Return a handler that lets `served` see admitted requests only."""
 
         async def handle(call: Call) -> Answer:
             caller = await self.callers.who(call.request, call.query)
-            with self._auditing.order(call, caller.name, operation):
+            with self.auditing.order(call, caller.name, operation):
                 self._name_user(call, caller, operation)
                 _require(caller, operation.scopes)
                 query = read_query(call.query, operation.query)
                 return await served(Ask(call, caller, operation, self._client(caller, query.client), query))
 
         return handle
+
+    def user_of(self, call: Call, caller: Caller, operation: Operation) -> UserKey:
+        """Return whom a call without a query is about; what `guard` refuses it for is raised."""
+        _require(caller, operation.scopes)
+        return UserKey(self._only_client(caller).name, _decoded_id(call.raw_id))
 
     def _name_user(self, call: Call, caller: Caller, operation: Operation) -> None:
         """Note whom the path is about, if it can be told: an order that is refused is kept as well."""
@@ -115,6 +121,8 @@ class Admission:
         return client
 
     def _only_client(self, caller: Caller) -> ClientDoor:
+        if self._sole is not None and caller.clients is None:
+            return self._sole
         within = [c for c in self._clients.values() if caller.clients is None or c.name in caller.clients]
         if len(within) != 1:
             raise Invalid(fields={"client": "is required: there are several OAuth clients"})
@@ -128,6 +136,7 @@ def _require(caller: Caller, scopes: Sequence[str]) -> None:
 
 def _decoded_id(raw: str) -> str:
     try:
-        return check_user_id(unquote_to_bytes(raw.encode("ascii")).decode("ascii"))
+        escaped = "%" in raw
+        return check_user_id(unquote_to_bytes(raw.encode("ascii")).decode("ascii") if escaped else raw)
     except ValueError:
         raise UserUnknown from None

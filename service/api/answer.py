@@ -51,12 +51,12 @@ def header_block(pairs: Iterable[tuple[str, str]]) -> bytes:
 class Reply:
     """An answer made ready for its request: what aiohttp's protocol is given to write."""
 
-    __slots__ = ("_wire", "keep_alive", "status")
+    __slots__ = ("keep_alive", "status", "wire")
 
     def __init__(self, answer: Answer, request: web.BaseRequest, headers: bytes, *, close: bool) -> None:
         self.status = answer.status
         self.keep_alive = not (close or answer.close) and request.keep_alive and _persistent(request)
-        self._wire = b"".join(
+        self.wire = b"".join(
             (
                 _head(answer.status, answer.content_type),
                 _date(int(time.time())),
@@ -74,7 +74,7 @@ class Reply:
         transport = request.transport
         if transport is None:
             return
-        transport.write(self._wire)
+        transport.write(self.wire)
         if transport.get_write_buffer_size() > SLOW_READER_BYTES:
             try:
                 async with asyncio.timeout(SLOW_READER_S):

@@ -49,13 +49,14 @@ class Auditing:
 
     def exchange(self, call: Call) -> _Bracket:
         """Keep what becomes of a browser's token."""
-        return _Bracket(self._audit, call, self._who(call), EXCHANGED, "")
+        return _Bracket(self._audit, call, self.who(call), EXCHANGED, "")
 
     def order(self, call: Call, caller: str, operation: Operation) -> _Bracket:
         """Keep what becomes of a service's asking for a token, and of an order that is not carried out."""
-        return _Bracket(self._audit, call, self._who(call, caller), operation.exchange, operation.act)
+        return _Bracket(self._audit, call, self.who(call, caller), operation.exchange, operation.act)
 
-    def _who(self, call: Call, caller: str | None = None) -> Asking:
+    def who(self, call: Call, caller: str | None = None) -> Asking:
+        """Return who asks in this request."""
         # No more than is hashed: much of this may wait to be told, and a stranger chooses how long it is.
         agent = call.request.headers.get("User-Agent", "")[:LONGEST_AGENT]
         return Asking(call.request_id, self._peers.address_of(call.request), call.origin, agent, caller)

@@ -59,10 +59,26 @@ class Callers:
             return False
         return True
 
+    def by_same_key(self, request: web.BaseRequest, memo: dict[str, Any]) -> Caller | None:
+        """Return whose key is presented; None when it is none, BearerMissing and BearerMalformed.
+
+        `memo` is kept by whoever knows that these very headers were sent before, on this very connection:
+        as long as the keys are the same ones, so is the caller.
+        """
+        keys = self._keys()
+        if memo.get("keys") is not keys:
+            memo["caller"] = self._by_key(parse_bearer(request.headers, ""))
+            memo["keys"] = keys
+        caller: Caller | None = memo["caller"]
+        return caller
+
     def _by_key(self, presented: str) -> Caller | None:
         digest = hashlib.sha256(presented.encode("ascii")).digest()
-        matching = [key for key in self._keys() if hmac.compare_digest(key.digest, digest)]
-        return matching[0] if matching else None
+        matching = None
+        for key in self._keys():  # all of them, whichever it is
+            if hmac.compare_digest(key.digest, digest):
+                matching = matching or key
+        return matching
 
     async def _by_token(self, presented: str) -> Caller | None:
         name = None if self._tokens is None else await self._tokens.name(presented)

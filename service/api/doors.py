@@ -14,7 +14,7 @@ from service.api.auditing import NO_AUDIT, Audit
 from service.api.peers import Network
 from service.api.session import NO_WITNESSES, Witnesses
 from service.api.traced import FollowRequest
-from service.api.usecases import Answers, Readiness, Users
+from service.api.usecases import Answers, AtHand, Readiness, Users
 from service.broker.ports import Observer
 
 
@@ -79,7 +79,7 @@ class Doors:
     with `internal_tls`. `enter_request` is called
     with each request's id in the request's own context, so that log lines can carry it. `follow`, where
     there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in; `audit`
-    keeps who asked for whose token.
+    keeps who asked for whose token. `at_hand` hands out what a cache holds, the short way.
     """
 
     answers: Answers
@@ -104,3 +104,4 @@ class Doors:
     follow: FollowRequest | None = None
     witnesses: Witnesses = NO_WITNESSES
     audit: Audit = NO_AUDIT
+    at_hand: AtHand | None = None

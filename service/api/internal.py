@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 USERS = "/v1/users"
 USER = f"{USERS}/{ID}"
+TOKEN_ROUTE = f"{USER}/token"
 
 
 class InternalDoor:
@@ -36,7 +37,7 @@ class InternalDoor:
         self._users = doors.users
         self._timeout_s = doors.answer_timeout_s
         self._waits = waits
-        self._admission = Admission(doors)
+        self.admission = Admission(doors)
 
     def routes(self) -> list[Route]:
         """Return the listener's routes that act on users."""
@@ -47,7 +48,7 @@ class InternalDoor:
             self._route("PATCH", USER, self.change, described.CHANGE),
             self._route("DELETE", USER, self.delete, described.DELETE),
             self._route("PUT", f"{USER}/tokens", self.enrol, described.ENROL),
-            self._route("GET", f"{USER}/token", self.token, described.TOKEN),
+            self._route("GET", TOKEN_ROUTE, self.token, described.TOKEN),
             self._route("POST", f"{USER}/refresh", self.refresh, described.REFRESH),
             self._route("POST", f"{USER}/revoke", self.revoke, described.REVOKE),
             self._route("POST", f"{USER}/pause", self.pause, described.PAUSE),
@@ -57,10 +58,10 @@ class InternalDoor:
 
     async def knows(self, request: web.BaseRequest) -> bool:
         """Whether the request is one of a known caller; what it may do is asked later."""
-        return await self._admission.callers.known(request)
+        return await self.admission.callers.known(request)
 
     def _route(self, method: str, path: str, served: Served, operation: Operation) -> Route:
-        return Route(method, path, self._admission.guard(operation, served), operation)
+        return Route(method, path, self.admission.guard(operation, served), operation)
 
     async def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return await self._waits.at_most(self._timeout_s, work)
@@ -126,7 +127,7 @@ class InternalDoor:
     async def token(self, ask: Ask) -> Answer:
         """Hand out a user's token."""
         work = self._answers.for_service(ask.user, min_ttl_s=ask.query.min_ttl, vouch=_vouches(ask))
-        return _json(service_token(await self._wait(work)))
+        return Answer(200, service_token(await self._wait(work)))
 
     async def refresh(self, ask: Ask) -> Answer:
         """Replace a token that was refused, or the pair as it is."""
@@ -138,7 +139,7 @@ class InternalDoor:
             if body.force:
                 ask.require("users:write")
             work = self._answers.rotate(ask.user, force=body.force, actor=actor)
-        return _json(service_token(await self._wait(work)))
+        return Answer(200, service_token(await self._wait(work)))
 
     async def revoke(self, ask: Ask) -> Answer:
         """Make every token handed out so far stop counting."""

@@ -31,7 +31,7 @@ class AddressFailures:
 
 
 def one_caller(address: IPv4Address | IPv6Address | None) -> Hashable:
-    """Return what stands for every address that a caller has at once."""
+    """Return what stands for every address that a caller has at once: a number, which is quickly compared."""
     if isinstance(address, IPv6Address):
         return int(address) >> _IPV6_HOST_BITS
-    return address
+    return None if address is None else -int(address)

@@ -25,6 +25,8 @@ class Peers:
     def address_of(self, request: web.BaseRequest) -> Address | None:
         """Return the caller's address: the peer's, or the last hop that no proxy of ours is."""
         address = _parse(request.remote or "")
+        if not self._trusts(address):
+            return address
         hops = ",".join(request.headers.getall("X-Forwarded-For", ())).split(",")
         while hops and self._trusts(address):
             named = _parse(hops.pop())
@@ -42,7 +44,7 @@ class Peers:
         return f"{scheme}://{host}".lower()
 
     def _trusts(self, address: Address | None) -> bool:
-        return address is not None and any(address in network for network in self._trusted)
+        return bool(self._trusted) and address is not None and any(address in net for net in self._trusted)
 
 
 def _last(request: web.BaseRequest, header: str) -> str:

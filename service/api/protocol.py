@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -130,16 +131,20 @@ class Connection(web.RequestHandler):
             self._head_timer = None
 
 
-class Server(web.Server):
-    """Makes a Connection of every connection to one listener."""
+Make = Callable[["Server", Frame, asyncio.AbstractEventLoop], web.RequestHandler]
 
-    def __init__(self, frame: Frame) -> None:
+
+class Server(web.Server):
+    """Makes a Connection, or what `make` makes of one, of every connection to one listener."""
+
+    def __init__(self, frame: Frame, make: Make = Connection) -> None:
         super().__init__(frame, request_factory=_request)
         self._frame = frame
+        self._make = make
 
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
-        return Connection(self, self._frame, asyncio.get_running_loop())
+        return self._make(self, self._frame, asyncio.get_running_loop())
 
 
 def _request(

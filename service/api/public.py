@@ -8,8 +8,6 @@ from __future__ import annotations
 from functools import partial
 from importlib import resources
 
-import orjson
-
 from service.api.answer import OPEN, Answer
 from service.api.auditing import Auditing
 from service.api.bearer import may_be_token, parse_bearer
@@ -23,7 +21,7 @@ from service.api.patience import Patience
 from service.api.peers import Address, Peers
 from service.api.routes import Call, Handler, Operation, Route
 from service.api.session import Sessions
-from service.api.views import FreshToken, Health
+from service.api.views import FreshToken, Health, fresh_token
 from service.broker.errors import GrantDead, GrantPaused, TokenUnknown, UserUnknown
 from service.broker.model import CurrentToken, UserKey
 
@@ -62,19 +60,24 @@ class PublicDoor:
         peers = Peers(doors.trusted_proxies)
         self._answers = doors.answers
         self._patience = Patience(doors.public_answer_timeout_s)
-        self._path = doors.public_path
+        self.path = doors.public_path
         self._peers = peers
-        self._auditing = Auditing(doors.audit, peers)
+        self.auditing = Auditing(doors.audit, peers)
         self._failures = AddressFailures(doors.address_failures_per_minute)
         self._leaks = Leaks(doors.client_secrets, doors.api_keys, doors.observer)
         self._sessions = Sessions(doors.witnesses, doors.observer)
         self.origins = Origins(doors.allowed_origins, {c.name: c.origins for c in doors.clients}, peers)
 
+    @property
+    def binds_sessions(self) -> bool:
+        """Whether it takes more than a token to be given one: that somebody says who is signed in."""
+        return self._sessions.required
+
     def routes(self) -> list[Route]:
         """Return the listener's routes."""
         return [
-            Route("GET", self._path, self.refresh, _REFRESH),
-            Route("OPTIONS", self._path, preflight, _PREFLIGHT),
+            Route("GET", self.path, self.refresh, _REFRESH),
+            Route("OPTIONS", self.path, preflight, _PREFLIGHT),
             Route("GET", "/keep-fresh.js", _script("keep-fresh.js"), _SCRIPT),
             Route("GET", "/use-fresh-token.js", _script("use-fresh-token.js"), _SCRIPT),
             Route("GET", "/healthz", healthz, _HEALTH),
@@ -83,7 +86,7 @@ class PublicDoor:
 
     async def refresh(self, call: Call) -> Answer:
         """Answer a browser that holds a token, and keep what came of it."""
-        with self._auditing.exchange(call):
+        with self.auditing.exchange(call):
             return await self._refresh(call)
 
     async def _refresh(self, call: Call) -> Answer:
@@ -101,10 +104,7 @@ class PublicDoor:
             raise self._failures.refusal(address) from error
         call.key = current.key
         self.origins.admit_to(current.key.client, call)
-        ends_at = round(current.expires_at.timestamp() * 1000)
-        return Answer(
-            200, orjson.dumps({"accessToken": current.access_token, "accessTokenExpiresAt": ends_at})
-        )
+        return Answer(200, fresh_token(current))
 
     async def _current(self, token: str, call: Call, address: Address | None) -> CurrentToken:
         """Ask the broker; a caller whose patience ends leaves, the refresh goes on."""

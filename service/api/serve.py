@@ -16,11 +16,13 @@ from aiohttp import web
 
 from service.api.docs import docs_page, document_file
 from service.api.doors import Doors, ignore_id
+from service.api.express.connection import ExpressConnection
+from service.api.express.hits import for_browsers, for_services
 from service.api.frame import Frame, open_to_all
 from service.api.internal import InternalDoor
 from service.api.observe import ObserveDoor
 from service.api.openapi import describe
-from service.api.protocol import Server
+from service.api.protocol import Connection, Make, Server
 from service.api.public import PublicDoor
 from service.api.rescue import Rescue
 from service.api.routes import Call, Route, Router
@@ -54,7 +56,7 @@ class Listener:
         tls: ssl.SSLContext | None = None,
     ) -> Listener:
         """Serve from a socket that is already bound; `others` are those of the other processes on it."""
-        server = Server(frame)
+        server = Server(frame, _connections(frame, tls))
         runner = web.ServerRunner(server, shutdown_timeout=drain_s)
         await runner.setup()
         await Site(runner, sock, tls).start()
@@ -126,7 +128,10 @@ async def open_observation(
 def public_frame(doors: Doors) -> Frame:
     """Return the frame of the listener that browsers reach."""
     door = PublicDoor(doors)
-    return _frame(doors, PUBLIC, door.routes(), trust_nobody, gate=door.origins.admit, empty_token=True)
+    frame = _frame(doors, PUBLIC, door.routes(), trust_nobody, gate=door.origins.admit, empty_token=True)
+    if doors.at_hand is not None and doors.follow is None:
+        frame.express = for_browsers(doors, door, frame, doors.at_hand)
+    return frame
 
 
 def internal_frame(doors: Doors, waits: Waits) -> Frame:
@@ -136,7 +141,17 @@ def internal_frame(doors: Doors, waits: Waits) -> Frame:
     given = {"serviceAccount": doors.service_accounts, "certificate": doors.certified}
     means = ["bearer", *(name for name, callers in given.items() if callers)]
     described = _description_routes(routes, PublicDoor(doors).routes(), means)
-    return _frame(doors, INTERNAL, [*routes, *described], door.knows)
+    frame = _frame(doors, INTERNAL, [*routes, *described], door.knows)
+    if doors.at_hand is not None and doors.follow is None:
+        frame.express = for_services(doors, door, frame, doors.at_hand)
+    return frame
+
+
+def _connections(frame: Frame, tls: ssl.SSLContext | None) -> Make:
+    """Return what makes this listener's connections; over TLS a caller may be its certificate."""
+    if frame.express is None or tls is not None:
+        return Connection
+    return partial(ExpressConnection, express=frame.express)
 
 
 def _frame(

@@ -5,6 +5,7 @@ Imports the broker's words only; how a use case does its work is none of a door'
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Hashable
 from typing import Protocol
 
@@ -14,12 +15,15 @@ from service.broker.model import (
     Enrolment,
     Event,
     EventQuery,
+    Fingerprint,
     Profile,
     ProfileChange,
     User,
     UserKey,
 )
-from service.broker.ports import UserQuery
+from service.broker.ports import CacheHit, UserQuery
+
+Look = Fingerprint | UserKey
 
 
 class Answers(Protocol):
@@ -42,6 +46,25 @@ class Answers(Protocol):
 
     async def rotate(self, key: UserKey, *, force: bool, actor: str) -> CurrentToken:
         """Replace the user's pair now (`force`: without its refresh token) and return what is current."""
+
+
+class AtHand(Protocol):
+    """Hands out at once what a cache holds; None is always: ask `Answers`."""
+
+    def fingerprint(self, access_token: str) -> Fingerprint | None:
+        """Return what a presented token is looked for by."""
+
+    def near(self, look: Look) -> CacheHit | None:
+        """Return what this process remembers."""
+
+    def ask(self, look: Look) -> Future[CacheHit | None]:
+        """Ask the cache."""
+
+    def for_browser(self, hit: CacheHit, address: Hashable | None) -> CurrentToken | None:
+        """Return the token in force in place of the one presented."""
+
+    def for_service(self, hit: CacheHit, *, vouch: bool) -> CurrentToken | None:
+        """Return the token of a user."""
 
 
 class Users(Protocol):

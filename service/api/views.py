@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
@@ -118,14 +119,27 @@ class EventsView(View):
     cursor: str | None = Field(description="the cursor of the next page, null on the last one")
 
 
-def service_token(current: CurrentToken) -> ServiceToken:
-    """Return the token as services are given it."""
-    return ServiceToken(
-        access_token=current.access_token,
-        access_token_expires_at=round(current.expires_at.timestamp() * 1000),
-        cal_user_id=upstream_id(current.upstream_id),
-        generation=current.generation,
+def fresh_token(current: CurrentToken) -> bytes:
+    """Return a FreshToken as it is sent; written without the model, which costs as much as the rest."""
+    return orjson.dumps(
+        {"accessToken": current.access_token, "accessTokenExpiresAt": _milliseconds(current.expires_at)}
     )
+
+
+def service_token(current: CurrentToken) -> bytes:
+    """Return a ServiceToken as it is sent."""
+    return orjson.dumps(
+        {
+            "accessToken": current.access_token,
+            "accessTokenExpiresAt": _milliseconds(current.expires_at),
+            "calUserId": upstream_id(current.upstream_id),
+            "generation": current.generation,
+        }
+    )
+
+
+def _milliseconds(instant: datetime) -> int:
+    return round(instant.timestamp() * 1000)
 
 
 def upstream_id(value: str) -> int | str:

@@ -29,7 +29,15 @@ from service.broker.grants import Grants
 from service.broker.identity import NO_MARKS, Identities, Seen
 from service.broker.limits import Limits
 from service.broker.model import CurrentToken, Trigger, UserKey
-from service.broker.policy import Asked, Decision, Presented, Terms, on_read, require_live
+from service.broker.policy import (
+    Asked,
+    Decision,
+    Presented,
+    Terms,
+    on_read,
+    require_live,
+    vouched_lately,
+)
 from service.broker.ports import CacheHit, Ports
 from service.broker.recovery import Asker
 from service.broker.refresh import Refresh, Why
@@ -37,7 +45,6 @@ from service.broker.reuse import Reuses
 from service.broker.uses import Uses
 
 _MOST_ROUNDS = 4
-_VOUCH_AGAIN = timedelta(minutes=1)
 _VOUCH_WITHIN_S = 0.25
 
 Admit = Callable[[UserKey], Awaitable[None]]
@@ -213,7 +220,7 @@ class Answers:
     async def _vouch(self, current: CurrentToken) -> CurrentToken:
         """Note that the app vouches for the user; a live token does not wait for a database that ails."""
         now = self._ports.clock()
-        if now - current.binding.vouched_at < _VOUCH_AGAIN:
+        if vouched_lately(current.binding, now):
             return current
         vouching, _ = self._vouches.start(current.key, lambda: self._ports.grants.vouch(current.key, now))
         await asyncio.wait({vouching}, timeout=_VOUCH_WITHIN_S)

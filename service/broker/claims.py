@@ -214,6 +214,6 @@ class Claims:
         )
         if settled.marks == Marks() and settled.state is GrantState.LIVE:
             fingerprint = self._ports.fingerprints.of(current.access_token)[0]
-            entry = replace(entry, counts_until=cached_until(entry, current.binding, self._terms))
+            entry = entry._replace(counts_until=cached_until(entry, current.binding, self._terms))
             await self._ports.cache.put(current, [(fingerprint, entry)])
         await self._ports.wakeups.notify(settled.key, settled.generation)

@@ -5,7 +5,7 @@ By fingerprint alone: nothing of a token is read. Where it is not known here it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -68,7 +68,7 @@ class Identities:
         """
         fingerprints = self._ports.fingerprints.of(access_token)
         hit = await self._ports.cache.find(fingerprints)
-        if hit is not None and _in_order(hit) and self._why_not(hit.presented, hit.current) is None:
+        if hit is not None and in_order(hit) and self._why_not(hit.presented, hit.current) is None:
             showed(fingerprints[0], hit.presented)
             return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
         entry, standing = await self._ports.grants.find(fingerprints) or _OF_NOBODY
@@ -90,7 +90,7 @@ class Identities:
         """Return whose token this is or once was, whether it counts or not; None for no LIVE grant's."""
         fingerprints = self._ports.fingerprints.of(access_token)
         hit = await self._ports.cache.find(fingerprints)
-        if hit is not None and _in_order(hit):
+        if hit is not None and in_order(hit):
             showed(fingerprints[0], hit.presented)
             return Seen(hit.current, NO_MARKS, hit.source, hit.presented)
         found = await self._ports.grants.find(fingerprints)
@@ -114,7 +114,7 @@ class Identities:
         if grant.marks == NO_MARKS:
             until = cached_until(entry, current.binding, self._terms)
             counts = self._why_not(entry, current) is None
-            known = [(fingerprint, replace(entry, counts_until=until))] if counts else []
+            known = [(fingerprint, entry._replace(counts_until=until))] if counts else []
             await self._ports.cache.put(current, known)
         return Seen(current, grant.marks, "postgres", entry)
 
@@ -128,6 +128,6 @@ class Identities:
         raise TokenUnknown
 
 
-def _in_order(hit: CacheHit) -> bool:
+def in_order(hit: CacheHit) -> bool:
     """Whether the token presented is no newer than what is held to be current: else the cache is behind."""
     return hit.presented.generation <= hit.current.generation

@@ -22,6 +22,7 @@ from service.broker.model import (
     Trigger,
 )
 
+_VOUCH_AGAIN = timedelta(minutes=1)
 _CONFIRMATION_HOLDS = timedelta(seconds=30)
 _SETTLING = timedelta(seconds=10)
 _SETTLING_WAIT = timedelta(seconds=2)
@@ -171,6 +172,11 @@ def bound_until(binding: Binding, terms: Terms) -> datetime:
     """Return until when the refresh endpoint alone keeps a user going; the absolute limit never slides."""
     last_seen = max(binding.vouched_at, binding.refreshed_at or binding.vouched_at)
     return min(binding.vouched_at + terms.binding_absolute, last_seen + terms.binding_idle)
+
+
+def vouched_lately(binding: Binding, now: datetime) -> bool:
+    """Whether it is soon enough since the app vouched for the user that doing so again changes nothing."""
+    return now - binding.vouched_at < _VOUCH_AGAIN
 
 
 def counts_until(expires_at: datetime, terms: Terms) -> datetime:

@@ -80,7 +80,8 @@ class Redactor:
                 name: REDACTED if _SECRET_NAME.search(name) else self.plain(item, depth + 1)
                 for name, item in pairs
             }
-        if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
+        named = hasattr(value, "_fields")  # a named tuple is an object like any other
+        if depth < DEEPEST and not named and isinstance(value, list | tuple | set | frozenset):
             return [self.plain(item, depth + 1) for item in list(value)[:MOST_ITEMS]]
         return f"<{type(value).__name__}>"
 

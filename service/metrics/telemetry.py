@@ -190,8 +190,11 @@ def _gauges(state: _State, client: str, facts: Facts) -> None:
 
 
 def _request(state: _State, _: str, facts: Facts) -> None:
-    state.metrics.http_requests.of(facts["route"], str(facts["status"])).inc()
-    state.metrics.http_request_seconds.of(facts["route"]).observe(facts["seconds"])
+    metrics = state.metrics
+    metrics.http_requests.of(facts["route"], str(facts["status"])).inc()
+    metrics.http_request_seconds.of(facts["route"]).observe(facts["seconds"])
+    if source := facts.get("source"):
+        metrics.answers.of(source).inc()
 
 
 # --- How loudly an event is told ----------------------------------------------------------------------
@@ -202,7 +205,7 @@ _CACHES = frozenset({"near", "redis"})
 
 def _request_level(access_log: AccessLog, _: _State, facts: Facts) -> int:
     sources = _sources.get()
-    cached = bool(sources and _CACHES.issuperset(sources))
+    cached = facts.get("source") in _CACHES or bool(sources and _CACHES.issuperset(sources))
     if access_log == "none" or (access_log == "misses" and cached):
         return NEVER
     if facts["route"] in _PROBES:

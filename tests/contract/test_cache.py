@@ -66,7 +66,7 @@ async def test_only_the_tokens_that_were_presented_are_found(cache, other, clock
 async def test_the_same_digest_under_another_key_id_is_another_token(cache, other, clock):
     fingerprint, entry = presented(clock)
     await cache.put(a_token(clock), [(fingerprint, entry)])
-    assert await other.find([replace(fingerprint, key_id="f2")]) is None
+    assert await other.find([fingerprint._replace(key_id="f2")]) is None
 
 
 @pytest.mark.parametrize("twin", [UserKey("first", "-clientanna"), UserKey("anna", "first-client")])

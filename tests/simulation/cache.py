@@ -133,7 +133,7 @@ class Cache:
         sent_at = self._now()
         near = self._near.current(key, sent_at)
         if near is not None:
-            return CacheHit(_itself(near), near, "near")
+            return near
         current, _ = await self._look(self._shelves.look, key) or (None, None)
         if current is None or not self._admits(current, sent_at):
             return None

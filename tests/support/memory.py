@@ -57,7 +57,7 @@ class MemoryCache:
         now = self._now()
         near = self._near.current(key, now)
         if near is not None:
-            return CacheHit(_itself(near), near, "near")
+            return near
         current, _ = self._held(key)
         if current is None or not self._refusals.admits(key, current.generation, now):
             return None

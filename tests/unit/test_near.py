@@ -57,7 +57,7 @@ def test_dropping_what_is_older_leaves_what_is_not(clock):
     near = NearCache()
     remember(near, clock, generation=3)
     near.drop(ANNA, below=3)
-    assert near.current(ANNA, 0.5).generation == 3
+    assert near.current(ANNA, 0.5).current.generation == 3
     near.drop(ANNA, below=4)
     assert near.current(ANNA, 0.5) is None
 

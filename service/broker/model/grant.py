@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class UserKey:
+# What names something is a tuple: it is hashed and compared a dozen times for each answer, and a
+# dataclass does either in Python.
+class UserKey(NamedTuple):
     """Names one user of one OAuth client: the client's name here and the app's own user id."""
 
     client: str
@@ -171,16 +173,14 @@ class CurrentToken:
         return self.expires_at - self.issued_at
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """HMAC-SHA-256 of an access token under the key `key_id` of the ring (32 bytes)."""
 
     key_id: str
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LineageEntry:
+class LineageEntry(NamedTuple):
     """One access token a grant has had: whose, which generation, and until when it counts."""
 
     key: UserKey

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from service.broker.model import (
     CurrentToken,
@@ -24,13 +25,12 @@ Roll = Callable[[], float]
 """A number in [0, 1), drawn where jitter is decided."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheHit:
+class CacheHit(NamedTuple):
     """A cached answer to a fingerprint: the user's current token and which generation was presented."""
 
     presented: LineageEntry
     current: CurrentToken
-    source: str = field(default="redis")
+    source: str = "redis"
 
 
 class Cache(Protocol):
@@ -68,6 +68,16 @@ class Cache(Protocol):
 
     near_life_s: float
     """How long a near entry may still be served after it was dropped in Redis."""
+
+
+class Looks(Protocol):
+    """The same cache for who does not wait: what this process remembers, and one question for all who ask."""
+
+    def near(self, look: Fingerprint | UserKey) -> CacheHit | None:
+        """Return what this process itself remembers for a presented token or a user."""
+
+    def ask(self, look: Fingerprint | UserKey) -> Future[CacheHit | None]:
+        """Ask for it, together with whatever else is asked in this turn of the loop; None is a miss."""
 
 
 @dataclass(frozen=True, slots=True)

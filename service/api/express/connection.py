@@ -1,0 +1,131 @@
+"""A connection whose plain requests are tried on the short way first; aiohttp does not see those it answers.
+
+The short way is taken only while aiohttp has nothing of this connection in hand: no request, no part of one,
+nothing unsent. The first chunk that is not a whole plain request ends it, for nobody knows from there on
+where in a message aiohttp's parser stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from service.api.express.hits import Express, Pending
+from service.api.express.plain import PlainReader
+from service.api.protocol import KEEP_ALIVE_S, Connection
+
+if TYPE_CHECKING:
+    from service.api.frame import Frame
+    from service.api.protocol import Server
+    from service.broker.ports import CacheHit
+
+MOST_HELD = 64
+"""Chunks that may come while an answer is waited for; nobody who means well sends as many."""
+
+
+class ExpressConnection(Connection):
+    """One connection."""
+
+    __slots__ = ("_close_after", "_express", "_held", "_on_its_way", "_plain", "_reader")
+
+    def __init__(
+        self, server: Server, frame: Frame, loop: asyncio.AbstractEventLoop, express: Express
+    ) -> None:
+        super().__init__(server, frame, loop)
+        self._express = express
+        self._plain = True
+        self._on_its_way: asyncio.Future[CacheHit | None] | None = None
+        self._held: deque[bytes] = deque()
+        self._close_after = False
+        self._reader = PlainReader(None)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note who is at the other end."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._reader = PlainReader(str(peer[0]) if isinstance(peer, list | tuple) else peer)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a plain request, or hand the chunk on; what comes while one is waited for waits as well."""
+        if self._on_its_way is not None:
+            self._hold(data)
+        elif not (self._plain and self._take(data)):
+            super().data_received(data)
+
+    def close(self) -> None:
+        """End the connection once what is waited for is answered."""
+        if self._on_its_way is None:
+            super().close()
+        else:
+            self._close_after = True
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
+        """Let what is waited for be answered first: it takes as long as the cache may, which is not long."""
+        if self._on_its_way is not None:
+            await asyncio.wait({self._on_its_way}, timeout=timeout)
+            await asyncio.sleep(0)  # for the answer to it, which goes out once the wait is over
+        await super().shutdown(timeout)
+
+    def _take(self, data: bytes) -> bool:
+        """Try the short way; False when the chunk is to go the long one."""
+        request = self._reader.read(data)
+        if request is None:
+            self._plain = False
+            return False
+        if not self._idle():
+            return False
+        answer = self._express(request)
+        if answer is None:
+            return False
+        self._stop_timer()
+        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_S
+        if isinstance(answer, Pending):
+            self._wait_for(answer, data)
+        elif self.transport is not None:
+            self.transport.write(answer)
+        return True
+
+    def _idle(self) -> bool:
+        waiter, transport = self._waiter, self.transport
+        # Before aiohttp's task of a new connection has run for the first time, it waits for nothing yet.
+        waits = not waiter.done() if waiter is not None else self._request_count == 0
+        return (
+            waits
+            and not self._messages
+            and not self._close
+            and not self._force_close
+            and transport is not None
+            and not transport.get_write_buffer_size()
+        )
+
+    def _wait_for(self, pending: Pending, data: bytes) -> None:
+        self._on_its_way = pending.look
+
+        def found(look: asyncio.Future[CacheHit | None]) -> None:
+            self._on_its_way = None
+            # Looked at in any case: asyncio would log an error that nobody has.
+            hit = None if look.cancelled() or look.exception() else look.result()
+            if self.transport is None or self._force_close:
+                return
+            answer = pending.finish(hit)
+            if answer is None:
+                super(ExpressConnection, self).data_received(data)
+            else:
+                self.transport.write(answer)
+            self._go_on()
+
+        pending.look.add_done_callback(found)
+
+    def _go_on(self) -> None:
+        """Take in what came meanwhile, in its order."""
+        while self._held and self._on_its_way is None:
+            self.data_received(self._held.popleft())
+        if self._close_after and self._on_its_way is None:
+            self._close_after = False
+            self.close()
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        if len(self._held) > MOST_HELD:
+            self.force_close()
