@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from service.adapters.postgres.events import NOTE, request_of
 from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows, standing
+from service.adapters.postgres.shared import SharedReads
 from service.broker.errors import SealBroken
 from service.broker.model import Fingerprint, Grant, GrantState, LineageEntry, Standing, UserKey
 
@@ -118,6 +120,7 @@ class PostgresGrants:
         self._database = database
         self._rows = rows
         self._window = distrust_window
+        self._shared = SharedReads()
 
     async def now(self) -> datetime:
         """Return the database's clock."""
@@ -128,6 +131,9 @@ class PostgresGrants:
     async def find(self, fingerprints: Sequence[Fingerprint]) -> tuple[LineageEntry, Standing] | None:
         """Return the entry for one of these fingerprints, expired or not, and where its grant stands."""
         digests = [fingerprint.digest for fingerprint in fingerprints]
+        return await self._shared.read(tuple(digests), partial(self._find, digests))
+
+    async def _find(self, digests: Sequence[bytes]) -> tuple[LineageEntry, Standing] | None:
         async with self._database.connection() as connection:
             (row,) = await connection.fetch(_FIND, digests)
         found = _found(row)
@@ -135,6 +141,9 @@ class PostgresGrants:
 
     async def load(self, key: UserKey) -> Grant | None:
         """Return the grant, or None when there is none."""
+        return await self._shared.read(key, partial(self._load, key))
+
+    async def _load(self, key: UserKey) -> Grant | None:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 f"{_LOAD} WHERE g.client = $1 AND g.user_id = $2", key.client, key.user_id
