@@ -15,7 +15,8 @@ from aiohttp import HttpVersion11
 LONGEST = 16_384
 
 _LINE = re.compile(rb"(GET|HEAD|OPTIONS) (/[!-~]{0,2048}) HTTP/1\.1\r\n")
-_HEADERS = re.compile(r"(?:[A-Za-z0-9-]{1,64}: [ -~]*\r\n){1,64}\r\n")
+_HEADERS = re.compile(r"(?:[A-Za-z0-9-]{1,64}: (?! )[ -~]*(?<! )\r\n){1,64}\r\n")
+"""Spaces around a value are no part of it, and aiohttp takes them off: none are taken here."""
 _HEADER = re.compile(r"([^:]+): ([^\r]*)\r\n")
 _HARMLESS = frozenset(
     {
