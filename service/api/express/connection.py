@@ -8,20 +8,16 @@ where in a message aiohttp's parser stands.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
 from service.api.express.hits import Express, Pending
 from service.api.express.plain import PlainReader
-from service.api.protocol import KEEP_ALIVE_S, Connection
+from service.api.protocol import Connection
 
 if TYPE_CHECKING:
     from service.api.frame import Frame
     from service.api.protocol import Server
     from service.broker.ports import CacheHit
-
-MOST_HELD = 64
-"""Chunks that may come while an answer is waited for; nobody who means well sends as many."""
 
 
 class ExpressConnection(Connection):
@@ -36,7 +32,7 @@ class ExpressConnection(Connection):
         self._express = express
         self._plain = True
         self._on_its_way: asyncio.Future[CacheHit | None] | None = None
-        self._held: deque[bytes] = deque()
+        self._held = b""
         self._close_after = False
         self._reader = PlainReader(None)
 
@@ -62,8 +58,10 @@ class ExpressConnection(Connection):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let what is waited for be answered first: it takes as long as the cache may, which is not long."""
-        if self._on_its_way is not None:
-            await asyncio.wait({self._on_its_way}, timeout=timeout)
+        while self._on_its_way is not None:
+            done, _ = await asyncio.wait({self._on_its_way}, timeout=timeout)
+            if not done:
+                break
             await asyncio.sleep(0)  # for the answer to it, which goes out once the wait is over
         await super().shutdown(timeout)
 
@@ -79,7 +77,7 @@ class ExpressConnection(Connection):
         if answer is None:
             return False
         self._stop_timer()
-        self._next_keepalive_close_time = self._loop.time() + KEEP_ALIVE_S
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         if isinstance(answer, Pending):
             self._wait_for(answer, data)
         elif self.transport is not None:
@@ -106,9 +104,10 @@ class ExpressConnection(Connection):
             self._on_its_way = None
             # Looked at in any case: asyncio would log an error that nobody has.
             hit = None if look.cancelled() or look.exception() else look.result()
+            # And finished in any case: that a client has left meanwhile changes nothing of what is noted.
+            answer = pending.finish(hit)
             if self.transport is None or self._force_close:
                 return
-            answer = pending.finish(hit)
             if answer is None:
                 super(ExpressConnection, self).data_received(data)
             else:
@@ -117,15 +116,19 @@ class ExpressConnection(Connection):
 
         pending.look.add_done_callback(found)
 
-    def _go_on(self) -> None:
-        """Take in what came meanwhile, in its order."""
-        while self._held and self._on_its_way is None:
-            self.data_received(self._held.popleft())
-        if self._close_after and self._on_its_way is None:
-            self._close_after = False
-            self.close()
-
     def _hold(self, data: bytes) -> None:
-        self._held.append(data)
-        if len(self._held) > MOST_HELD:
-            self.force_close()
+        """Keep what came too early; whoever sends on without waiting for answers is read no further."""
+        self._held += data
+        self._pause_transport_reading()
+
+    def _go_on(self) -> None:
+        """Take in what came meanwhile."""
+        held, self._held = self._held, b""
+        if held:
+            self.data_received(held)
+        if self._on_its_way is not None:
+            return
+        if self._close_after:
+            self.close()
+        elif held and not (self._buffer_paused or self._reading_paused):
+            self._resume_transport_reading()

@@ -110,8 +110,8 @@ class Express:
         return self._in_its_context(exchange, hit)
 
     def _finish(self, begun: Begun, hit: CacheHit | None) -> bytes | None:
-        if hit is None:
-            return None
+        if hit is None or self._readiness.draining:
+            return None  # an answer that ends its connection is the long way's
         try:
             return self._in_its_context(begun, hit)
         except BrokerError:
