@@ -8,6 +8,7 @@ import logging
 import pytest
 
 from service.api import body, protocol
+from tests.support.at_hand import AtHandScript, hit_of
 from tests.support.doors import CURRENT, HELD, open_house
 from tests.support.waiting import eventually
 
@@ -15,9 +16,17 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0LXBhcnQ.c2lnbmF0dXJl"
 GOOD = f"GET /refresh HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {HELD}\r\n\r\n".encode()
 
 
-@pytest.fixture
-async def house():
-    async with open_house() as opened:
+SHORT_WAYS = {
+    "no short way": lambda: None,
+    "users near": lambda: AtHandScript(near=hit_of),
+    "users in the cache": lambda: AtHandScript(far=hit_of),
+    "users nowhere": AtHandScript,
+}
+
+
+@pytest.fixture(params=SHORT_WAYS.values(), ids=SHORT_WAYS)
+async def house(request):
+    async with open_house(at_hand=request.param()) as opened:
         yield opened
 
 
