@@ -136,7 +136,6 @@ def a_hit(generation=6, *, counts_until=NOON + DAY, source="redis", **changes):
 BOUND_UNTIL = Binding(NOON - TERMS.binding_idle + TICK)
 GIVEN = {
     "an older token": (a_hit(), NOON),
-    "a near one": (a_hit(source="near"), NOON),
     "the oldest that counts": (a_hit(1), NOON),
     "one that a revoke left": (a_hit(6, not_before_generation=5), NOON),
     "the last instant of its window": (a_hit(counts_until=NOON + TICK), NOON),
@@ -147,7 +146,6 @@ NOT_GIVEN = {
     "the current token": (a_hit(7), NOON),
     "a newer one than is cached": (a_hit(8), NOON),
     "a revoked one": (a_hit(6, not_before_generation=6), NOON),
-    "one behind a revoke": (a_hit(5, not_before_generation=6), NOON),
     "the end of its window": (a_hit(counts_until=NOON), NOON),
     "the end of the binding": (a_hit(binding=Binding(NOON - TERMS.binding_idle)), NOON),
     "the end of the binding for good": (
@@ -214,7 +212,6 @@ TO_VOUCH = Binding(NOON - MINUTE)
         (a_hit(7, binding=TO_VOUCH), False, NOON),
         (a_hit(7, binding=VOUCHED), True, NOON),
         (a_hit(7, binding=Binding(NOON - 90 * DAY)), False, NOON),
-        (a_hit(7, not_before_generation=7), False, NOON),
         (a_hit(7), False, NOON + 50 * MINUTE - TICK),
     ],
 )
@@ -230,7 +227,6 @@ async def test_a_service_is_given_a_fresh_token_as_by_the_broker(hit, vouch, now
     [
         (a_hit(7, binding=TO_VOUCH), True, NOON),
         (a_hit(7), False, NOON + 50 * MINUTE),
-        (a_hit(7), False, NOON + 59 * MINUTE),
         (a_hit(7), False, NOON + HOUR),
     ],
 )
