@@ -109,6 +109,7 @@ def doors_of(
         answer_timeout_s=settings.answer_timeout.total_seconds(),
         public_answer_timeout_s=settings.public_answer_timeout.total_seconds(),
         enter_request=enter_request,
+        waited=broker.redis.spend,
         follow=telemetry.tracing.request if telemetry.tracing is not None else None,
         witnesses=witnesses,
         audit=broker.audit,

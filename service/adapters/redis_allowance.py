@@ -39,6 +39,13 @@ def end() -> None:
     _current.set(None)
 
 
+def spend(seconds: float) -> None:
+    """Count what this request has waited for Redis before it was begun."""
+    allowance = _current.get()
+    if allowance is not None:
+        allowance.spent_s += seconds
+
+
 async def within(answer: Awaitable[T]) -> T:
     """Return the answer; raises RedisUnavailable when the request's allowance ends before."""
     allowance = _current.get()

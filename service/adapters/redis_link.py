@@ -45,6 +45,10 @@ class RedisLink:
         """Have all that is asked in this context from now on take no longer than one question may."""
         redis_allowance.begin(self.deadline_s)
 
+    def spend(self, seconds: float) -> None:
+        """Count what a request has waited for an answer before it was begun here."""
+        redis_allowance.spend(seconds)
+
     def reload(self, url: str) -> None:
         """Log in as this URL says from the next connection on; those that are open go on."""
         self._connections.reload(url)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.api.auditing import NO_AUDIT, Audit
+from service.api.frame import ignore_wait
 from service.api.peers import Network
 from service.api.session import NO_WITNESSES, Witnesses
 from service.api.traced import FollowRequest
@@ -77,7 +78,8 @@ class Doors:
     SHA-256 of each, to know one that is presented where it does not belong. `service_accounts` come in by
     their `tokens`, the `certified` by a name in their certificate, on an internal listener that speaks TLS
     with `internal_tls`. `enter_request` is called
-    with each request's id in the request's own context, so that log lines can carry it. `follow`, where
+    with each request's id in the request's own context, so that log lines can carry it, and `waited` there
+    with the seconds that it had to wait for a cache before that, on the short way. `follow`, where
     there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in; `audit`
     keeps who asked for whose token. `at_hand` hands out what a cache holds, the short way.
     """
@@ -101,6 +103,7 @@ class Doors:
     answer_timeout_s: float = 8
     public_answer_timeout_s: float = 35
     enter_request: Callable[[str], object] = ignore_id
+    waited: Callable[[float], object] = ignore_wait
     follow: FollowRequest | None = None
     witnesses: Witnesses = NO_WITNESSES
     audit: Audit = NO_AUDIT

@@ -25,6 +25,7 @@ from service.broker.ports import Observer
 
 if TYPE_CHECKING:
     from service.api.express.hits import Express
+    from service.api.protocol import Connection
 
 UNPARSABLE = "unparsable"
 TRACE_DEPTH = 6
@@ -32,6 +33,10 @@ TRACE_DEPTH = 6
 _VERSIONS = (HttpVersion10, HttpVersion11)
 """The parser lets 0.9 and 2.0 pass, which mean something else by the same bytes."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def ignore_wait(_: float) -> None:
+    """Do nothing with how long a request has waited."""
 
 
 def open_to_all(_: Call) -> None:
@@ -42,7 +47,8 @@ class Frame:
     """Answers the requests of one listener.
 
     `gate` may refuse a request before it is routed, and says in the call which headers its answer
-    needs. `enter_request` is called with the request's id in the request's own context.
+    needs. `enter_request` is called with the request's id in the request's own context, and `waited` there
+    with the seconds it has been waiting, if it was looked for in a cache before it came here.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Frame:
         readiness: Readiness,
         *,
         enter_request: Callable[[str], object],
+        waited: Callable[[float], object] = ignore_wait,
         gate: Callable[[Call], None] = open_to_all,
         empty_token: bool = False,
     ) -> None:
@@ -59,6 +66,7 @@ class Frame:
         self._observer = observer
         self._readiness = readiness
         self._enter_request = enter_request
+        self._waited = waited
         self._gate = gate
         self._empty_token = empty_token
         self.express: Express | None = None
@@ -69,6 +77,9 @@ class Frame:
         started = time.perf_counter()
         request_id = request_id_of(request)
         self._enter_request(request_id)
+        if waited_s := cast("Connection", request.protocol).take_wait():
+            started -= waited_s
+            self._waited(waited_s)
         call = Call(request, request_id=request_id)
         try:
             answer = await self._answer(call)

@@ -172,6 +172,7 @@ def _frame(
         doors.observer,
         doors.readiness,
         enter_request=doors.enter_request,
+        waited=doors.waited,
         gate=gate,
         empty_token=empty_token,
     )

@@ -10,7 +10,7 @@ from service.api.doors import ClientDoor
 from service.broker.errors import StorageUnavailable
 from tests.support.at_hand import AtHandScript, hit_of
 from tests.support.doors import CURRENT, KEY, ORIGIN, open_house
-from tests.support.talk import BEARER, GOOD, request, talk
+from tests.support.talk import BEARER, GOOD, HEALTH, request, talk
 from tests.support.waiting import eventually
 
 TOKEN, OK = CURRENT.encode(), b"HTTP/1.1 200 OK\r\n"
@@ -48,6 +48,20 @@ async def test_a_look_up_that_brings_nothing_costs_no_answer(house, at_hand, end
         assert TOKEN in await line.hear()
 
     assert len(house.answers.calls) == len(house.notes.of("request.done")) == 1
+
+
+async def test_what_was_waited_for_in_vain_counts_for_the_request_and_for_no_other(at_hand):
+    waited = []
+    async with open_house(at_hand=at_hand, waited=waited.append) as house, talk(house) as line:
+        line.give(GOOD)
+        await asyncio.sleep(0.05)
+        at_hand.asked[0].set_result(None)
+        await line.hear()
+        line.say(HEALTH)
+        await line.hear()
+
+    first, second = (done["seconds"] for done in house.notes.of("request.done"))
+    assert (len(waited), waited[0] > 0.04, first > 0.04, second < 0.04) == (1, True, True, True)
 
 
 @pytest.mark.parametrize("where", ["near", "far"])

@@ -30,6 +30,18 @@ async def test_what_is_left_after_one_wait_is_all_the_next_one_has():
     assert loop.time() - started_at < ALLOWED_S + 0.5
 
 
+async def test_what_was_waited_before_it_began_is_counted_as_well():
+    redis_allowance.spend(ALLOWED_S)
+    with pytest.raises(RedisUnavailable):
+        await redis_allowance.within(asyncio.Event().wait())
+
+
+async def test_what_nobody_counts_is_not_counted():
+    redis_allowance.end()
+    redis_allowance.spend(ALLOWED_S)
+    assert await redis_allowance.within(asyncio.sleep(0, "answer")) == "answer"
+
+
 async def test_a_task_of_the_request_draws_on_the_same_count():
     await asyncio.create_task(redis_allowance.within(asyncio.sleep(ALLOWED_S)))
     with pytest.raises(RedisUnavailable):

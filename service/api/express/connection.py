@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class ExpressConnection(Connection):
     """One connection."""
 
-    __slots__ = ("_close_after", "_express", "_held", "_on_its_way", "_plain", "_reader")
+    __slots__ = ("_close_after", "_express", "_held", "_on_its_way", "_plain", "_reader", "_waited_s")
 
     def __init__(
         self, server: Server, frame: Frame, loop: asyncio.AbstractEventLoop, express: Express
@@ -34,6 +34,7 @@ class ExpressConnection(Connection):
         self._on_its_way: asyncio.Future[CacheHit | None] | None = None
         self._held = b""
         self._close_after = False
+        self._waited_s = 0.0
         self._reader = PlainReader(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -48,6 +49,11 @@ class ExpressConnection(Connection):
             self._hold(data)
         elif not (self._plain and self._take(data)):
             super().data_received(data)
+
+    def take_wait(self) -> float:
+        """Return once how long the cache has been waited for, in vain."""
+        waited_s, self._waited_s = self._waited_s, 0.0
+        return waited_s
 
     def close(self) -> None:
         """End the connection once what is waited for is answered."""
@@ -109,6 +115,8 @@ class ExpressConnection(Connection):
             if self.transport is None or self._force_close:
                 return
             if answer is None:
+                asked_at = self._next_keepalive_close_time - self._keepalive_timeout
+                self._waited_s = self._loop.time() - asked_at
                 super(ExpressConnection, self).data_received(data)
             else:
                 self.transport.write(answer)
