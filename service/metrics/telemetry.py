@@ -89,6 +89,7 @@ class Telemetry:
             rule.update(self._state, key.client if key else facts.get("client", ""), facts)
         if level == NEVER or level < self._threshold:
             return
+        facts.pop("source", None)  # counted only: a line says the same whichever way its answer came
         named = {"client": key.client, "user_id": key.user_id} if key else {}
         self._log.log(level, event, **{**named, **facts})
 

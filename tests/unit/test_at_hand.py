@@ -87,10 +87,10 @@ class Side:
     ring: FingerprintRing
 
     async def written(self):
-        """What was noted of the exchanges so far, and of the tokens that were presented."""
+        """What was noted of the exchanges so far but for where they were answered from."""
         await self.answers.uses.flush()
         await self.answers.reuses.flush()
-        return self.notes.heard, self.store.uses
+        return [noted for noted in self.notes.heard if noted[0] != "answer"], self.store.uses
 
 
 def a_side(hit, *, now=NOON, terms=TERMS, keys=1):

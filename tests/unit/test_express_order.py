@@ -40,6 +40,16 @@ async def test_a_miss_goes_the_long_way_as_it_was_sent():
     assert len(house.notes.of("request.done")) == 1
 
 
+@pytest.mark.parametrize("source", ["near", "redis"])
+async def test_where_an_answer_was_found_is_noted_with_it(source):
+    at_hand = AtHandScript(near=lambda look: hit_of(look)._replace(source=source))
+    async with open_house(at_hand=at_hand) as house, talk(house) as line:
+        line.say(GOOD)
+        await line.hear()
+
+    assert [done["source"] for done in house.notes.of("request.done")] == [source]
+
+
 MEANWHILE = {
     "a plain one": [HEALTH],
     "two at once": [HEALTH + HEALTH],

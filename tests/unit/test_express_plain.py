@@ -7,7 +7,7 @@ from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.api.express.plain import LONGEST, PlainReader
+from service.api.express.plain import LONGEST, LONGEST_KEPT, PlainReader
 
 PEER = "192.0.2.7"
 TOKEN = "Authorization: Bearer held-token.hhhhhhhhhh"
@@ -155,6 +155,44 @@ def test_no_header_is_read_twice(line):
 
 def test_a_second_host_is_left_to_aiohttp():
     assert read_plain(chunk("Host: x")) is None
+
+
+def test_headers_that_come_again_are_read_once_and_what_was_found_out_by_them_stays():
+    reader = PlainReader(PEER)
+    first = read_plain(chunk(TOKEN), reader)
+    first.headers.memo["caller"] = "somebody"
+
+    again = read_plain(chunk(TOKEN, start="GET /other HTTP/1.1"), reader)
+
+    assert (again.raw_path, again.headers.memo) == ("/other", {"caller": "somebody"})
+
+
+@pytest.mark.parametrize("other", [chunk(TOKEN + "x"), chunk(TOKEN, host="Host: y"), chunk(), chunk("Te: x")])
+def test_nothing_of_it_is_taken_for_other_headers_nor_after_them(other):
+    reader = PlainReader(PEER)
+    read_plain(chunk(TOKEN), reader).headers.memo["caller"] = "somebody"
+
+    request = read_plain(other, reader)
+
+    assert request is None or request.headers.memo == {}
+    assert read_plain(chunk(TOKEN), reader).headers.memo == {}
+
+
+def test_long_headers_are_not_kept_for_a_connection_that_may_only_wait():
+    reader, raw = PlainReader(PEER), padded(LONGEST_KEPT + 100)
+    read_plain(raw, reader).headers.memo["caller"] = "somebody"
+
+    assert read_plain(raw, reader).headers.memo == {}
+    assert len(reader._block) <= LONGEST_KEPT
+
+
+@given(st.lists(st.sampled_from([*PLAIN.values(), *NOT_PLAIN.values()]), max_size=6))
+def test_what_came_before_changes_nothing_of_what_is_read(chunks):
+    reader = PlainReader(PEER)
+    for raw in chunks:
+        alone, after = read_plain(raw), read_plain(raw, reader)
+        assert (alone is None) == (after is None)
+        assert alone is None or alone.headers._given == after.headers._given
 
 
 class Flow:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from aiohttp import HttpVersion11
 
 LONGEST = 16_384
+LONGEST_KEPT = 2_048
+"""Of headers that are kept until the next request: many connections wait long, and each keeps its own."""
 
 _LINE = re.compile(rb"(GET|HEAD|OPTIONS) (/[!-~]{0,2048}) HTTP/1\.1\r\n")
 _HEADERS = re.compile(r"(?:[A-Za-z0-9-]{1,64}: (?! )[ -~]*(?<! )\r\n){1,64}\r\n")
@@ -88,13 +90,18 @@ class PlainReader:
         line = _LINE.match(chunk)
         if line is None or len(chunk) > LONGEST:
             return None
-        block = chunk[line.end() :]
-        if block != self._block or self._headers is None:
-            self._block, self._headers = block, _headers(block)
-        if self._headers is None:
+        headers = self._same(chunk[line.end() :])
+        if headers is None:
             return None
         method, path = line.groups()
-        return PlainRequest(method.decode("ascii"), path.decode("ascii"), self._headers, self._remote)
+        return PlainRequest(method.decode("ascii"), path.decode("ascii"), headers, self._remote)
+
+    def _same(self, block: bytes) -> Headers | None:
+        if self._headers is not None and block == self._block:
+            return self._headers
+        headers = _headers(block)
+        self._block, self._headers = (block, headers) if len(block) <= LONGEST_KEPT else (b"", None)
+        return headers
 
 
 def _headers(block: bytes) -> Headers | None:
