@@ -57,6 +57,8 @@ PLAIN = {
         "traceparent: 00-a-b-01", "tracestate: a=b", "X-Request-Id: r",
     ),
     "nothing but a host": chunk(),
+    "what is so in any case": chunk("Connection: keep-alive"),
+    "the same in other letters": chunk("connection: Keep-Alive"),
     "any case of names": chunk("AUTHORIZATION: Bearer x", host="hOsT: x"),
     "spaces within a value": chunk("User-Agent: a  b"),
     "a colon at once": chunk("User-Agent: :"),
@@ -90,7 +92,9 @@ NOT_PLAIN = {
     "a length of nothing": chunk("Content-Length: 0"),
     "an encoding of the body": chunk("Transfer-Encoding: chunked"),
     "a connection header": chunk("Connection: close"),
-    "a connection kept": chunk("Connection: keep-alive"),
+    "a connection kept and more": chunk("Connection: keep-alive, Upgrade"),
+    "a header of the connection alone": chunk("Connection: keep-alive, X-Forwarded-For"),
+    "a connection named twice": chunk("Connection: keep-alive", "Connection: close"),
     "a proxy's connection": chunk("Proxy-Connection: close"),
     "an upgrade": chunk("Upgrade: websocket"),
     "settings of another version": chunk("HTTP2-Settings: AA"),
@@ -219,9 +223,13 @@ def parsed(parser, raw):
     return (message.method, message.path, tuple(message.version), dict(message.headers))
 
 
-NAMES = st.sampled_from(["Origin", "authorization", "HOST", "Cookie", "X-Forwarded-For", "Te", "Expect"])
+NAMES = st.sampled_from(
+    ["Origin", "authorization", "HOST", "Cookie", "X-Forwarded-For", "Expect", "Connection"]
+)
 COLONS = st.sampled_from([": ", ":", " : ", ":  "])
-VALUES = st.text(st.characters(max_codepoint=0x80), max_size=8) | st.sampled_from(["a", "a b", "chunked"])
+VALUES = st.text(st.characters(max_codepoint=0x80), max_size=8) | st.sampled_from(
+    ["a b", "keep-alive", "close"]
+)
 LINES = st.lists(st.tuples(NAMES, COLONS, VALUES).map("".join), max_size=4)
 METHODS = st.sampled_from(["GET", "HEAD", "OPTIONS", "get", "POST"])
 PATHS = st.text(st.characters(min_codepoint=0x1F, max_codepoint=0x80), max_size=6)

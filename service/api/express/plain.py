@@ -22,15 +22,20 @@ _HEADERS = re.compile(r"(?:[A-Za-z0-9-]{1,64}: (?! )[ -~]*(?<! )\r\n){1,64}\r\n"
 _HEADER = re.compile(r"([^:]+): ([^\r]*)\r\n")
 _HARMLESS = frozenset(
     {
-        "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "content-type",
-        "cookie", "dnt", "forwarded", "host", "if-none-match", "origin", "pragma", "priority", "referer",
-        "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-fetch-dest", "sec-fetch-mode",
-        "sec-fetch-site", "sec-gpc", "traceparent", "tracestate", "user-agent", "via", "x-broker-assertion",
-        "x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip",
-        "x-request-id",
+        "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "connection",
+        "content-type", "cookie", "dnt", "forwarded", "host", "if-none-match", "origin", "pragma",
+        "priority", "referer", "sec-ch-ua", "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-fetch-dest",
+        "sec-fetch-mode", "sec-fetch-site", "sec-gpc", "traceparent", "tracestate", "user-agent", "via",
+        "x-broker-assertion", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
+        "x-forwarded-proto", "x-real-ip", "x-request-id",
     }
 )  # fmt: skip
-"""Headers that say nothing of the message's length, its connection or its encoding."""
+"""Headers that say nothing of the message's length, its connection or its encoding.
+
+But that the connection is kept, as it is in any case: many libraries say so each time.
+"""
+
+_KEPT = "keep-alive"
 
 Default = TypeVar("Default")
 
@@ -111,5 +116,7 @@ def _headers(block: bytes) -> Headers | None:
     lines = _HEADER.findall(text) if _HEADERS.fullmatch(text) else []
     given = {name.lower(): value for name, value in lines}
     if len(given) != len(lines) or "host" not in given or not given.keys() <= _HARMLESS:
+        return None
+    if given.get("connection", _KEPT).lower() != _KEPT:
         return None
     return Headers(given)
