@@ -14,7 +14,7 @@ HOUR_S = 3600
 
 def _altered(token):
     header, said, signature = token.split(".")
-    return f"{header}.{said}.{'A' if signature[5] != 'A' else 'B'}{signature[1:]}"
+    return f"{header}.{said}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
 
 
 def _swapped(token):
