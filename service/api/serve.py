@@ -16,7 +16,7 @@ from aiohttp import web
 
 from service.api.docs import docs_page, document_file
 from service.api.doors import Doors, ignore_id
-from service.api.express.connection import ExpressConnection
+from service.api.express.connection import ExpressConnection, fits
 from service.api.express.hits import for_browsers, for_services
 from service.api.frame import Frame, open_to_all
 from service.api.internal import InternalDoor
@@ -149,7 +149,7 @@ def internal_frame(doors: Doors, waits: Waits) -> Frame:
 
 def _connections(frame: Frame, tls: ssl.SSLContext | None) -> Make:
     """Return what makes this listener's connections; over TLS a caller may be its certificate."""
-    if frame.express is None or tls is not None:
+    if frame.express is None or tls is not None or not fits():
         return Connection
     return partial(ExpressConnection, express=frame.express)
 

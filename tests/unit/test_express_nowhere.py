@@ -5,6 +5,7 @@ from contextlib import nullcontext
 import aiohttp
 import pytest
 
+from service.api.express import connection
 from service.api.session import Witnesses
 from service.broker.model import SignedIn
 from tests.support.at_hand import AtHandScript, hit_of
@@ -87,3 +88,14 @@ async def test_where_nothing_is_at_hand(at_hand):
         assert CURRENT.encode() in await line.hear()
 
     assert len(house.answers.calls) == 1
+
+
+async def test_where_aiohttp_has_not_what_tells_that_it_has_nothing_in_hand(at_hand, monkeypatch):
+    assert connection.fits()
+    monkeypatch.setattr(connection, "_OF_AIOHTTP", connection._OF_AIOHTTP | {"_renamed"})
+
+    async with open_house(at_hand=at_hand) as house, talk(house) as line:
+        line.say(GOOD)
+        assert CURRENT.encode() in await line.hear()
+
+    assert (len(house.answers.calls), at_hand.given) == (1, [])

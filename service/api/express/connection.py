@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from aiohttp import web
+
 from service.api.express.hits import Express, Pending
 from service.api.express.plain import PlainReader
 from service.api.protocol import Connection
@@ -18,6 +20,20 @@ if TYPE_CHECKING:
     from service.api.frame import Frame
     from service.api.protocol import Server
     from service.broker.ports import CacheHit
+
+_OF_AIOHTTP = frozenset(
+    {
+        "_buffer_paused", "_close", "_force_close", "_keepalive_timeout", "_messages",
+        "_next_keepalive_close_time", "_reading_paused", "_request_count", "_waiter",
+    }
+)  # fmt: skip
+"""What of aiohttp's own is looked at to know that it has nothing in hand."""
+
+
+def fits() -> bool:
+    """Whether this aiohttp has all of it: another one may not, and is left alone then."""
+    there = {name for kind in web.RequestHandler.__mro__ for name in getattr(kind, "__slots__", ())}
+    return there >= _OF_AIOHTTP
 
 
 class ExpressConnection(Connection):
