@@ -63,8 +63,19 @@ async def prepare_broker(url: str) -> None:
 
 async def store_people(url: str, crowd: Sequence[Person], due_at: Sequence[datetime] | None = None) -> None:
     """Store users with their pairs and lineage; `due_at` is when each is to be replaced ahead of time."""
-    now = datetime.now(UTC)
     connection = await asyncpg.connect(url)
+    await put_people(connection, crowd, due_at)
+    await connection.execute("ANALYZE")
+    await connection.close()
+
+
+async def put_people(
+    connection: asyncpg.Connection[asyncpg.Record],
+    crowd: Sequence[Person],
+    due_at: Sequence[datetime] | None = None,
+) -> None:
+    """Store them over a connection that is there already."""
+    now = datetime.now(UTC)
     users = [(CLIENT, one.id, str(one.owner), f"{one.id}@app.test", now, now, now) for one in crowd]
     due: Sequence[datetime | None] = due_at or [None] * len(crowd)
     grants = [_grant(one, now, at) for one, at in zip(crowd, due, strict=True)]
@@ -73,8 +84,6 @@ async def store_people(url: str, crowd: Sequence[Person], due_at: Sequence[datet
         await connection.copy_records_to_table("users", records=users, columns=_USERS)
         await connection.copy_records_to_table("grants", records=grants, columns=_GRANTS)
         await connection.copy_records_to_table("lineage", records=lineage, columns=_LINEAGE)
-    await connection.execute("ANALYZE")
-    await connection.close()
 
 
 async def cache_people(redis_url: str, crowd: Sequence[Person]) -> None:
