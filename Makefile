@@ -14,6 +14,7 @@ help:
 	@echo 'make chaos  strike everything for DURATION seconds (300) drawn from SEED, print what was seen as JSON'
 	@echo 'make hostile  send hostile and bad input to the real processes, print the figures as JSON'
 	@echo 'make bench  measure the broker beside what a team would otherwise run, print the ratios as JSON (QUICK=1: only see that it runs)'
+	@echo 'make scale  measure what ten thousand to ten million grants cost, live through a day of a million users (QUICK=1: see that it runs)'
 	@echo 'make chart  lint, render and judge the Helm chart in all its shapes, print the figures as JSON (HELM=, COMPOSE=)'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
 	@echo 'make docs   make the configuration page again from the settings'
@@ -48,6 +49,10 @@ hostile: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(ARGS)
+
+.PHONY: scale
+scale: $(READY)
+	@$(BIN)/python -m bench.scale $(if $(QUICK),--quick) $(ARGS)
 
 # The tools are fetched once. Both steps run, whatever the first finds, and the figures are the last line.
 .PHONY: chart
