@@ -64,11 +64,11 @@ def _measure_sizes(told: argparse.Namespace, results: Results, say: Say) -> None
         for name, line in growth.measure(where, sizes, effort, say):
             lines[name] = _rounded(line) | _made_by()
             results["sizes"] = lines = dict(sorted(lines.items(), key=lambda item: int(item[0])))
-            results |= _due_growth(lines)
+            results |= due_growth(lines)
             _save(told, results)
 
 
-def _due_growth(lines: Results) -> Results:
+def due_growth(lines: Results) -> Results:
     """Return the figure that the benchmark reads, once ten million grants were measured."""
     largest = lines.get(str(SIZES[-1]), {})
     return {"due_10m_vs_10k": largest["due_vs_10k"]} if "due_vs_10k" in largest else {}
