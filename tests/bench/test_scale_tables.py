@@ -66,5 +66,5 @@ def test_the_due_query_is_all_below_the_claims_limit():
 
 
 def test_a_claim_without_a_limit_is_no_due_query():
-    with pytest.raises(LookupError, match="The claim.s plan has no LIMIT"):
+    with pytest.raises(LookupError, match="has no LIMIT"):
         due_node(CLAIM["Plans"][0]["Plans"][1])

@@ -226,6 +226,29 @@ async def test_grants_are_counted_by_their_state(stores):
     assert await gauges(stores) == Gauges({"LIVE": 2, "DEAD": 1, "PAUSED": 1}, 2, 0.0, 0, 0)
 
 
+LOOKED = "SELECT indexrelname, idx_scan FROM pg_stat_user_indexes WHERE relname = 'grants'"
+
+
+async def looks(stores):
+    """How often each index of the grants has been looked into over the stores' one connection."""
+    async with stores.database.connection() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        return dict(await connection.fetch(LOOKED))
+
+
+async def test_each_count_has_an_index_so_that_none_goes_through_the_table(database_url):
+    # In so small a table it would be quicker to read all of it.
+    async with open_stores(f"{database_url}?enable_seqscan=off", connections=1) as stores:
+        await stores.link(ANNA, "anna", due_at=NOON + DAY)
+        await stores.raw.execute("VACUUM (ANALYZE) grants")
+        before = await looks(stores)
+
+        assert (await gauges(stores)).users == {"LIVE": 1}
+
+        counted = {"grants_pkey", "grants_stopped", "grants_failing", "grants_due"}
+        assert await looks(stores) == {name: before[name] + 1 for name in counted}
+
+
 async def test_a_count_may_take_longer_than_the_server_allows_a_callers_statement(database_url):
     async with open_stores(f"{database_url}?statement_timeout=100ms") as stores:
         async with stores.holding("LOCK TABLE grants") as holder:
