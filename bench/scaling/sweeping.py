@@ -9,7 +9,7 @@ from statistics import median
 from bench.scaling.filling import Filled
 from bench.scaling.queries import LIMIT
 from bench.scaling.site import Site
-from bench.scaling.tables import full_pages, written
+from bench.scaling.tables import between, full_pages, written
 from bench.settings import CLIENT
 from bench.stored import Nobody
 from service.adapters.postgres import Database, PostgresUpkeep
@@ -48,7 +48,8 @@ async def _sweep(
     if rotated != sweeps * LIMIT:
         raise LookupError(f"Of {sweeps * LIMIT} pairs that were due {rotated} were replaced.")
     # The broker is closed: what its connections wrote is counted, its events included.
-    return took, (await written(sized.url)).each(before, rotated)
+    after = await written(sized.url)
+    return took, await between(sized.url, before, after, rotated)
 
 
 async def upkeep(sized: Filled, times: int) -> dict[str, object]:

