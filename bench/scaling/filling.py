@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,10 @@ _LINEAGE = f"""
     FROM generate_series($1::int, $2::int) n, generate_series(0, 3) back
     WHERE (n - {_FIRST_OWNER}) % $3::int <> 0 AND n % {USED_OF} = 0
 """  # noqa: S608 - constants
+_COME_DUE = """
+    UPDATE grants SET due_at = clock_timestamp() + $3::interval
+    WHERE client = $1 AND user_id = ANY($2::text[])
+"""
 _WIDTHS = "SELECT length(access_sealed), length(refresh_sealed) FROM grants LIMIT 1"
 
 
@@ -66,6 +70,27 @@ class Filled:
     url: str
     grants: int
     due: list[Person]
+    waiting: list[str] = field(default_factory=list)
+    """Those of the due who were put aside, to come due again in waves."""
+
+    async def put_aside(self) -> None:
+        """Have nobody due, until `wave` says so."""
+        self.waiting.extend(one.id for one in self.due)
+        await self._have_due(self.waiting, timedelta(hours=2))
+
+    async def wave(self, count: int) -> None:
+        """Have so many come due again, each of them once."""
+        wave, self.waiting[:] = self.waiting[:count], self.waiting[count:]
+        if len(wave) < count:
+            raise LookupError("More were to come due than there are.")
+        await self._have_due(wave, timedelta(0))
+
+    async def _have_due(self, users: list[str], ahead: timedelta) -> None:
+        connection = await asyncpg.connect(self.url)
+        await connection.execute(_COME_DUE, CLIENT, users, ahead)
+        # The rows as they were before are no part of what is measured next.
+        await connection.execute("VACUUM grants")
+        await connection.close()
 
 
 async def fill(server_url: str, grants: int, due: int) -> Filled:

@@ -21,29 +21,29 @@ BASE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many are due, and how often each thing is done; all rounds together use up fewer than are due."""
+    """How many are due, how often each thing is done, and for how many; in all for fewer than are due."""
 
     due: int
     looks: int
     rounds: int
+    writes: int
     asked: int
     counts: int
 
 
-FULL = Effort(due=10_000, looks=queries.TIMES, rounds=4, asked=2_000, counts=3)
-QUICK = Effort(due=2_000, looks=3, rounds=1, asked=50, counts=1)
+FULL = Effort(due=10_000, looks=queries.TIMES, rounds=4, writes=1_000, asked=2_000, counts=3)
+QUICK = Effort(due=2_500, looks=3, rounds=1, writes=100, asked=50, counts=1)
 
 
 def measure(where: Site, sizes: list[int], effort: Effort, say: Say) -> Iterator[tuple[str, Line]]:
-    """Measure each size in turn; only one of them is on the disk at a time, beside the base."""
-    base = asyncio.run(fill(where.server_url, BASE, effort.due))
+    """Measure each size in turn; only one of them is on the disk at a time, beside a small one."""
     for grants in sizes:
         why = lacks_room(where.place, grants)
         if why is not None:
             say(why)
             yield str(grants), {"missing": why}
             continue
-        with _filled(where, grants, effort, say) as sized:
+        with _filled(where, BASE, effort, say) as base, _filled(where, grants, effort, say) as sized:
             yield str(grants), _measure(where, base, sized, effort, say)
 
 
@@ -61,10 +61,16 @@ def _filled(where: Site, grants: int, effort: Effort, say: Say) -> Iterator[Fill
 def _measure(where: Site, base: Filled, sized: Filled, effort: Effort, say: Say) -> Line:
     line: Line = asyncio.run(tables.sizes(sized.url))
     line |= asyncio.run(queries.look_at_both(base, sized, effort.looks))
-    say(f"{sized.grants:,}: due query {line['due_ms']:.2f} ms, {line['due_vs_10k']:.2f} times the base's")
-    line |= asyncio.run(queries.claim_and_settle(sized, effort.rounds))
-    line |= asyncio.run(sweeping.sweep(where, sized, effort.rounds))
+    say(
+        f"{sized.grants:,}: due query {line['due_ms']:.2f} ms, {line['due_vs_10k']:.2f} times the small one's"
+    )
     line |= asyncio.run(sweeping.upkeep(sized, effort.counts))
+    for one in (base, sized):
+        asyncio.run(one.put_aside())
+    line |= asyncio.run(queries.claim_and_settle(base, sized, effort.rounds))
+    line |= asyncio.run(sweeping.sweep(where, base, sized, effort.rounds))
+    line |= asyncio.run(sweeping.writes(where, sized, effort.writes))
+    asyncio.run(sized.wave(len(sized.waiting)))
     line |= processes.work(where, sized)
     line |= processes.serve(where, sized, effort.asked)
     say(f"{sized.grants:,}: {line}")

@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any, cast
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bench.scaling.filling import Connection, Filled
 
 LIMIT = 500
-"""As many as a sweep claims."""
+"""As many are claimed at a time, whatever a sweep of this release claims."""
 TIMES = 30
 _AT_ONCE = 64
 _DEADLINE = timedelta(seconds=20)
@@ -145,25 +145,44 @@ async def look_at_both(base: Filled, sized: Filled, times: int = TIMES) -> dict[
     }  # fmt: skip
 
 
-async def claim_and_settle(sized: Filled, rounds: int) -> dict[str, object]:
-    """Claim and settle for good, so many sweeps' worth, without an upstream in between."""
+async def claim_and_settle(base: Filled, sized: Filled, rounds: int) -> dict[str, object]:
+    """Claim and settle for good, so many times 500 in each database in turn, with no upstream in between."""
+    claim_ms: dict[int, list[float]] = {0: [], 1: []}
+    settle_ms: dict[int, list[float]] = {0: [], 1: []}
+    async with AsyncExitStack() as stack:
+        claims = [claims_of(await _opened(stack, one)) for one in (base, sized)]
+        for _ in range(rounds + 1):
+            for place, one in enumerate((base, sized)):
+                await one.wave(LIMIT)
+                claim, settle = await _claim_and_settle(claims[place])
+                claim_ms[place].append(claim)
+                settle_ms[place].append(settle)
+    # The first of each connected, and made the statements known.
+    settled, base_settled = median(settle_ms[1][1:]), median(settle_ms[0][1:])
+    return {
+        "claim_committed_ms": median(claim_ms[1][1:]),
+        "settle_ms": settled, "settle_vs_10k": settled / base_settled,
+    }  # fmt: skip
+
+
+async def _opened(stack: AsyncExitStack, sized: Filled) -> Database:
     database = Database(sized.url, Nobody())
     await database.start()
-    claims = claims_of(database)
-    claim_ms, settle_ms = [], []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        due = await claims.claim_due(CLIENT, LIMIT, datetime.now(UTC), "bench")
-        claimed = time.perf_counter()
-        await _settle(claims, due)
-        claim_ms.append((claimed - began) * 1000)
-        settle_ms.append((time.perf_counter() - claimed) * 1000)
-    await database.aclose()
-    return {"claim_committed_ms": median(claim_ms), "settle_ms": median(settle_ms)}
+    stack.push_async_callback(database.aclose)
+    return database
+
+
+async def _claim_and_settle(claims: PostgresClaims) -> tuple[float, float]:
+    """Return how many milliseconds each of the two took."""
+    began = time.perf_counter()
+    due = await claims.claim_due(CLIENT, LIMIT, datetime.now(UTC), "bench")
+    claimed = time.perf_counter()
+    await _settle(claims, due)
+    return (claimed - began) * 1000, (time.perf_counter() - claimed) * 1000
 
 
 async def _settle(claims: PostgresClaims, due: Sequence[DueGrant]) -> None:
-    """Settle all, as many at once as a sweep does."""
+    """Settle all, about as many at once as a sweep does."""
     places = asyncio.Semaphore(_AT_ONCE)
     settlements = [_settlement(one.grant.claim) for one in due if one.grant.claim is not None]
 

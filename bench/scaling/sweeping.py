@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from statistics import median
 
@@ -14,42 +15,61 @@ from bench.settings import CLIENT
 from bench.stored import Nobody
 from service.adapters.postgres import Database, PostgresUpkeep
 from service.settings import load_settings
-from service.wiring import open_broker
+from service.wiring import Broker, open_broker
+from worker.jobs import MOST_AT_A_SWEEP
 
 
-async def sweep(where: Site, sized: Filled, sweeps: int) -> dict[str, object]:
-    """Sweep twice so often: with whole pages written to the log, as right after a checkpoint, and without."""
-    took, worst = await _sweep(where, sized, sweeps, full=True)
-    _, plain = await _sweep(where, sized, sweeps, full=False)
+async def sweep(where: Site, base: Filled, sized: Filled, rounds: int) -> dict[str, object]:
+    """Have what is due replaced by the product's sweeps, so many times 500 in each database in turn."""
+    took: dict[int, list[float]] = {0: [], 1: []}
+    async with AsyncExitStack() as stack:
+        brokers = [await stack.enter_async_context(_broker(where, one)) for one in (base, sized)]
+        for _ in range(rounds + 1):
+            for place, one in enumerate((base, sized)):
+                await one.wave(LIMIT)
+                took[place].append(await _sweep(brokers[place], LIMIT))
+    # The first of each connected, and made the statements known.
+    swept, base_swept = median(took[1][1:]), median(took[0][1:])
+    return {"sweep_ms": swept, "sweep_vs_10k": swept / base_swept}
+
+
+async def writes(where: Site, sized: Filled, refreshes: int) -> dict[str, object]:
+    """Return what is written for a refresh, right after a checkpoint with whole pages, and without those."""
+    after_checkpoint = await _writes(where, sized, refreshes, full=True)
+    plain = await _writes(where, sized, refreshes, full=False)
     await full_pages(sized.url, on=True)
     return {
-        "sweep_ms": median(took),
         "rows_a_refresh": plain["rows"],
         "index_entries_a_refresh": plain["index_entries"],
         "wal_bytes_a_refresh": plain["wal_bytes"],
-        "wal_bytes_a_refresh_after_checkpoint": worst["wal_bytes"],
+        "wal_bytes_a_refresh_after_checkpoint": after_checkpoint["wal_bytes"],
     }
 
 
-async def _sweep(
-    where: Site, sized: Filled, sweeps: int, *, full: bool
-) -> tuple[list[float], dict[str, float]]:
-    """Return how long each sweep took, and what was written for each refresh."""
+async def _writes(where: Site, sized: Filled, refreshes: int, *, full: bool) -> dict[str, float]:
+    await sized.wave(refreshes)
     await full_pages(sized.url, on=full)
-    env, _ = where.settings(sized.url)
-    took: list[float] = []
-    before, rotated = await written(sized.url), 0
-    async with open_broker(load_settings(env, role="work"), Nobody()) as broker:
-        for _ in range(sweeps):
-            began = time.perf_counter()
-            swept = await broker.sweeps.sweep(CLIENT, LIMIT)
-            took.append((time.perf_counter() - began) * 1000)
-            rotated += swept.rotated
-    if rotated != sweeps * LIMIT:
-        raise LookupError(f"Of {sweeps * LIMIT} pairs that were due {rotated} were replaced.")
+    before = await written(sized.url)
+    async with _broker(where, sized) as broker:
+        await _sweep(broker, refreshes)
     # The broker is closed: what its connections wrote is counted, its events included.
-    after = await written(sized.url)
-    return took, await between(sized.url, before, after, rotated)
+    return await between(sized.url, before, await written(sized.url), refreshes)
+
+
+def _broker(where: Site, sized: Filled) -> AbstractAsyncContextManager[Broker]:
+    env, _ = where.settings(sized.url)
+    return open_broker(load_settings(env, role="work"), Nobody())
+
+
+async def _sweep(broker: Broker, due: int) -> float:
+    """Sweep until all that are due have been replaced; returns the milliseconds that took."""
+    began, rotated = time.perf_counter(), 0
+    while rotated < due:
+        swept = await broker.sweeps.sweep(CLIENT, MOST_AT_A_SWEEP)
+        if not swept.claimed:
+            raise LookupError(f"Of {due} pairs that were due {rotated} were replaced.")
+        rotated += swept.rotated
+    return (time.perf_counter() - began) * 1000
 
 
 async def upkeep(sized: Filled, times: int) -> dict[str, object]:
