@@ -32,8 +32,8 @@ from service.broker.policy import (
 from worker.jobs import MOST_AT_A_SWEEP
 from worker.main import tick_s
 
-_AT_ONCE = 64
-"""As many calls as a sweep has under way."""
+_AT_ONCE, _REST_S = 96, 1.0
+"""As many calls as a sweep has under way; how long the worker rests when the budget has no more to spare."""
 _UPSTREAM_S = 0.3
 """An assumption: upstream's answer takes so long."""
 _TRIES = 4
@@ -76,7 +76,7 @@ class Day:
                 if visit.begins_s >= -scene.warm_up_s:
                     world.at(visit.begins_s, partial(self._ask, Request(visit, visit.begins_s)))
         world.keep_idle_alive(scene.users)
-        world.at(world.now_s, self._sweep)
+        world.at(world.now_s, self._tick)
         world.run()
         return self._counts.figures(scene.lasts_s)
 
@@ -137,17 +137,31 @@ class Day:
         if idle and self._bucket.take_ahead(self._clock_s, 1):
             self._fly(held, Trigger.AHEAD, _UPSTREAM_S, [])
 
-    def _sweep(self) -> None:
-        """Take what is due, no more than the budget holds; not while the sweep before is at work."""
+    def _tick(self) -> None:
+        """Sweep, unless the sweep before is at work still."""
         world = self._world
-        world.at(world.now_s + self._tick_s, self._sweep)
-        if world.now_s < self._sweeps_until_s:
-            return
-        in_hand = self._bucket.take_ahead(self._clock_s, MOST_AT_A_SWEEP)
-        claimed = self._claim_due(in_hand)
-        self._bucket.give_back(self._clock_s, in_hand - len(claimed))
-        for place, held in enumerate(claimed):
-            self._work(held, _UPSTREAM_S * (1 + place // _AT_ONCE))
+        world.at(world.now_s + self._tick_s, self._tick)
+        if world.now_s >= self._sweeps_until_s:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Take what is due, batch after batch, no more than the budget has to spare.
+
+        When it ends for want of budget the next one does not wait for a tick.
+        """
+        world, claimed = self._world, 0
+        while True:
+            in_hand = self._bucket.take_ahead(self._clock_s, MOST_AT_A_SWEEP)
+            batch = self._claim_due(in_hand)
+            self._bucket.give_back(self._clock_s, in_hand - len(batch))
+            for place, held in enumerate(batch, start=claimed):
+                self._work(held, _UPSTREAM_S * (1 + place // _AT_ONCE))
+            claimed += len(batch)
+            if len(batch) < MOST_AT_A_SWEEP:
+                break
+        if claimed and len(batch) == in_hand:
+            self._sweeps_until_s = max(self._sweeps_until_s, world.now_s) + _REST_S
+            world.at(self._sweeps_until_s, self._sweep)
 
     def _claim_due(self, most: int) -> list[Held]:
         """Return what is due, most urgent first."""
@@ -167,7 +181,7 @@ class Day:
         if when_due(held.grant, world.now, self._terms, retaken=False) is Due.ROTATE:
             trigger = trigger_when_due(held.grant, world.now, retaken=False)
             self._fly(held, trigger, takes_s, [])
-            self._sweeps_until_s = world.now_s + takes_s
+            self._sweeps_until_s = max(self._sweeps_until_s, world.now_s + takes_s)
         else:
             self._bucket.give_back(self._clock_s, 1)
             world.have_due(held)
