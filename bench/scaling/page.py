@@ -123,15 +123,12 @@ def days_table(results: Results) -> str:
 
 def growth_picture(results: Results) -> str:
     """Return how cost grows, each line in proportion to its own at 10 thousand grants."""
-    sizes = {int(name): line for name, line in results["sizes"].items() if "missing" not in line}
+    sizes = {int(name): line for name, line in results["sizes"].items()}
     first = sizes[int(_BASE)]
-    series = {
-        name: [
-            (float(grants), line[key] / (1.0 if key.endswith("_vs_10k") else first[key]))
-            for grants, line in sizes.items()
-        ]
-        for name, key in LINES.items()
-    }
+    series: dict[str, list[tuple[float, float]]] = {}
+    for name, key in LINES.items():
+        base = 1.0 if key.endswith("_vs_10k") else first[key]
+        series[name] = [(float(grants), line[key] / base) for grants, line in sizes.items() if key in line]
     return plot.growth("What more grants cost", "grants", "times as much as with 10 thousand", series)
 
 
