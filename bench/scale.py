@@ -31,7 +31,7 @@ DAYS = {
     "5 % come, 450 a minute": Scene(seen=0.05),
     "10 % come, 450 a minute": Scene(seen=0.10),
     "10 % come, 500 a minute": Scene(seen=0.10, rate_a_minute=500),
-    "10 % come, two clients": Scene(seen=0.10, users=500_000),
+    "10 % come, one of two clients": Scene(seen=0.10, users=500_000),
     "5 % come, 120 a minute": Scene(seen=0.05, rate_a_minute=120),
 }
 """Two clients have a budget each and half of the users: one of them is lived through."""
