@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from service.adapters.postgres.claims import next_generation
+from service.adapters.postgres.settlements import next_generation
 from service.broker.errors import BrokerError
 from service.broker.model import Binding, ClaimKind, GrantState, Marks, Trigger
 from service.broker.ports import Aftermath

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from service.adapters.postgres.events import NOTE
 from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows
+from service.adapters.postgres.settlements import Settlements
 from service.broker.errors import SealBroken
 from service.broker.model import Claim, ClaimKind, Grant, UserKey
 from service.broker.ports import DueGrant
@@ -52,31 +53,6 @@ _RESTAMP = """
     WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4 AND g.generation = $7
     RETURNING g.client, g.user_id, g.generation, g.claim_owner, g.claim_epoch, g.claim_kind, g.claimed_at
 """
-
-# A plain rotation leaves a pending force pending: it does not replace the tokens issued before.
-_SETTLE = f"""
-    WITH settled AS (
-        UPDATE grants g SET generation = $5, key_id = $6, access_sealed = $7, refresh_sealed = $8,
-            issued_at = $9, expires_at = $10, refresh_at = $11, refresh_token_expires_at = $12,
-            first_used_at = CASE WHEN $13 THEN $9::timestamptz END,
-            force_pending = g.force_pending AND g.claim_kind <> 'force',
-            due_at = CASE WHEN g.state <> 'LIVE' THEN NULL
-                WHEN g.force_pending AND g.claim_kind <> 'force' THEN $9 ELSE $14::timestamptz END,
-            claim_owner = NULL, claim_kind = NULL, claimed_at = NULL, refused = false,
-            refresh_token_dead = false, failures = 0, retry_at = NULL
-        FROM users u
-        WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4
-          AND g.generation = $19 AND u.client = g.client AND u.user_id = g.user_id
-        RETURNING {GRANT_COLUMNS}
-    ), line AS (
-        INSERT INTO lineage (fingerprint, key_id, client, user_id, generation, counts_until)
-        SELECT $15, $16, client, user_id, generation, $17 FROM settled
-    ), note AS (
-        {NOTE} SELECT client, user_id, clock_timestamp(), 'change', 'refresh.rotated', generation,
-            NULL, $18, NULL, NULL FROM settled
-    )
-    SELECT * FROM settled
-"""  # noqa: S608 - constants
 
 _END_CLAIM = f"""
     WITH ended AS (
@@ -121,7 +97,7 @@ class PostgresClaims:
     ) -> None:
         self._database = database
         self._rows = rows
-        self._fingerprints = fingerprints
+        self._settlements = Settlements(database, rows, fingerprints)
         self._deadline = claim_deadline
         self._window = distrust_window
 
@@ -167,34 +143,7 @@ class PostgresClaims:
 
     async def settle(self, settlement: Settlement) -> Grant | None:
         """Commit the pair as the next generation with its lineage row; None when the claim was lost."""
-        claim, pair = settlement.claim, settlement.pair
-        generation = next_generation(claim.generation, claim.claimed_at)
-        access, refresh = self._rows.sealed(claim.key, generation, pair)
-        fingerprint = self._fingerprints.of(pair.access_token)[0]
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(
-                _SETTLE,
-                claim.key.client,
-                claim.key.user_id,
-                claim.epoch,
-                claim.owner,
-                generation,
-                self._rows.key_id_of(access),
-                access,
-                refresh,
-                pair.issued_at,
-                pair.expires_at,
-                pair.refresh_at,
-                pair.refresh_token_expires_at,
-                settlement.used,
-                settlement.due_at,
-                fingerprint.digest,
-                fingerprint.key_id,
-                settlement.counts_until,
-                settlement.trigger.value,
-                claim.generation,
-            )
-        return None if row is None else self._rows.grant(row)
+        return await self._settlements.settle(settlement)
 
     async def end_claim(self, claim: Claim, aftermath: Aftermath) -> bool:
         """Write how the claim ended; False when it was no longer ours."""
@@ -220,8 +169,3 @@ class PostgresClaims:
                 aftermath.known.force_pending,
             )
         return ended is not None
-
-
-def next_generation(old: int, now: datetime) -> int:
-    """Return the generation after `old`: the database clock in ms, and never one that was used."""
-    return max(old + 1, int(now.timestamp() * 1000))

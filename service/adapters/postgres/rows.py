@@ -79,8 +79,11 @@ class Rows:
         )
         return access, refresh
 
-    def grant(self, row: Row, *, with_tokens: bool = True) -> Grant:
-        """Return the grant of a row; raises SealBroken when a token cannot be opened."""
+    def grant(self, row: Row, *, with_tokens: bool = True, pair: TokenPair | None = None) -> Grant:
+        """Return the grant of a row; raises SealBroken when a token cannot be opened.
+
+        With the `pair` that was stored in it just now nothing is opened.
+        """
         key = UserKey(row["client"], row["user_id"])
         return Grant(
             key=key,
@@ -88,7 +91,7 @@ class Rows:
             state=GrantState(row["state"]),
             reason=row["reason"],
             generation=row["generation"],
-            pair=self._pair(row, key, with_tokens=with_tokens),
+            pair=pair or self._pair(row, key, with_tokens=with_tokens),
             binding=Binding(row["vouched_at"], row["refreshed_at"]),
             marks=Marks(
                 row["refused"], row["distrusted_until"], row["refresh_token_dead"], row["force_pending"]

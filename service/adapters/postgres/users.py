@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from service.adapters.postgres.claims import next_generation
 from service.adapters.postgres.database import replanned
 from service.adapters.postgres.events import (
     NOTE,
@@ -20,6 +19,7 @@ from service.adapters.postgres.events import (
     request_of,
 )
 from service.adapters.postgres.rows import GRANT_COLUMNS, USER_COLUMNS, Row, Rows, stored
+from service.adapters.postgres.settlements import next_generation
 from service.broker.errors import Conflict
 from service.broker.model import GrantState, Intent, Profile, User, UserKey
 
