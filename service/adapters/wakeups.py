@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
 from redis.exceptions import RedisError
 
+from service.adapters import redis_allowance
+from service.adapters.batches import Batcher
 from service.adapters.near import Bounded
 from service.adapters.redis_health import RedisUnavailable
 from service.adapters.redis_lane import Call, Reply
@@ -22,10 +25,14 @@ from service.broker.model import UserKey
 from service.broker.ports import Roll
 
 _CHANNEL = "tb:wake"
+_MOST_IN_ONE = 128
 _PONG_S = 1.0
 _AGAIN_S = 0.1
 _CANCEL_AGAIN_S = 0.5
 _AGAIN_AT_MOST_S = 5.0
+
+_News = tuple[str, str, int]
+"""A user's client, id and new generation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +83,7 @@ class RedisWakeups:
         self._ping_every_s = ping_every_s
         self._roll = roll
         self._waiters = Waiters()
+        self._told: Batcher[_News, None] = Batcher(self._tell, most=_MOST_IN_ONE)
         self._listener: asyncio.Task[None] | None = None
         self._failures = 0
         self.listening = asyncio.Event()
@@ -95,13 +103,22 @@ class RedisWakeups:
     async def notify(self, key: UserKey, generation: int) -> None:
         """Say that `generation` is current now."""
         self._waiters.announce(key, generation)
-        message = orjson.dumps([key.client, key.user_id, generation])
         with suppress(RedisUnavailable):
-            await self._link.locks.ask(Call(("PUBLISH", _CHANNEL, message), writes=False))
+            await redis_allowance.within(self._told.ask((key.client, key.user_id, generation)))
 
     async def wait(self, key: UserKey, seen: int, timeout_s: float) -> bool:
         """Wait for a generation above `seen`; False when the time passed (it may still have come)."""
         return await self._waiters.wait(key, seen, timeout_s)
+
+    async def _tell(self, news: Sequence[_News], asked_at: float) -> list[None]:
+        """Publish what comes of one turn of the loop, a group of settlements, in one message.
+
+        News that come alone go as they always did, so that a release before this one understands them.
+        """
+        message = orjson.dumps(news if len(news) > 1 else news[0])
+        call = Call(("PUBLISH", _CHANNEL, message), writes=False)
+        await self._link.locks.exchange([call], asked_at)
+        return [None] * len(news)
 
     async def _listen_always(self) -> None:
         while True:
@@ -146,9 +163,10 @@ class RedisWakeups:
     def _take(self, said: Reply) -> None:
         match said:
             case [b"message", _, data]:
-                with suppress(ValueError, TypeError):
-                    client, user_id, generation = orjson.loads(data)
-                    self._waiters.announce(UserKey(client, user_id), int(generation))
+                with suppress(ValueError, TypeError, LookupError):
+                    news = orjson.loads(data)
+                    for client, user_id, generation in news if isinstance(news[0], list) else [news]:
+                        self._waiters.announce(UserKey(client, user_id), int(generation))
 
 
 async def _send(connection: Connection, *words: str) -> None:

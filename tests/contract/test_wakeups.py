@@ -143,7 +143,8 @@ async def test_a_subscription_that_went_dead_without_a_word_is_found_out(redis_w
 
 
 @pytest.mark.parametrize(
-    "message", [b"", b"{", b"[]", b'["first-client","anna"]', b'["a","b","c"]', b"null", b"\xff"]
+    "message",
+    [b"", b"{", b"[]", b'["first-client","anna"]', b'["a","b","c"]', b"null", b"\xff", b"[[]]", b'{"a":1}'],
 )
 async def test_a_message_that_makes_no_sense_is_passed_over(redis_world, client, message):
     here = await redis_world.wakeups()
@@ -151,3 +152,23 @@ async def test_a_message_that_makes_no_sense_is_passed_over(redis_world, client,
     await client.publish("tb:wake", message)
     await client.publish("tb:wake", b'["first-client","anna",5]')
     assert await task is True
+
+
+async def test_what_is_told_in_one_turn_of_the_loop_is_one_message_and_wakes_everybody(redis_world, client):
+    here, there = await redis_world.wakeups(), await redis_world.wakeups()
+    keys = [UserKey("first-client", str(number)) for number in range(5)]
+    tasks = [await waiting(there, key, 4) for key in keys]
+    await client.config_resetstat()
+    await asyncio.gather(*(here.notify(key, 5) for key in keys))
+    assert await asyncio.gather(*tasks) == [True] * 5
+    assert (await client.info("commandstats"))["cmdstat_publish"]["calls"] == 1
+
+
+async def test_what_is_told_alone_is_told_as_releases_before_this_one_understand_it(redis_world, client):
+    here = await redis_world.wakeups()
+    async with client.pubsub() as heard:
+        await heard.subscribe("tb:wake")
+        await heard.get_message(timeout=LONG_S)
+        await here.notify(ANNA, 5)
+        message = await heard.get_message(timeout=LONG_S)
+    assert message["data"] == b'["first-client","anna",5]'

@@ -95,8 +95,9 @@ class Waits:
         self._spent_s = 0.0
         for lane in (broker.redis.cache, broker.redis.locks):
             lane.ask = self._timed(lane.ask)
-        cache = broker.answers._ports.cache
+        cache, wakeups = broker.answers._ports.cache, broker.answers._ports.wakeups
         cache._found = self._timed(cache._found)
+        wakeups.notify = self._timed(wakeups.notify)
         broker.at_hand.ask = self._told(broker.at_hand.ask)
 
     async def during(self, request):
