@@ -69,6 +69,7 @@ async def work(
         runner = asyncio.create_task(_run(settings, jobs, observer, stop))
         alone = asyncio.create_task(tick_alone(jobs, every_s, observer, stop))
         await stop.wait()
+        jobs.end()
         watched.draining = True
         left_s = TimeLeft(settings.drain.total_seconds())
         await asyncio.wait({alone}, timeout=left_s())

@@ -6,7 +6,8 @@ The same refresh as on request; only who asks is different. Retry lives on the g
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections import Counter
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from service.broker.calls import Calls
 from service.broker.confirmations import Confirmations
 from service.broker.errors import BrokerError
 from service.broker.flights import join
+from service.broker.hands import Hands
 from service.broker.model import Grant
 from service.broker.policy import Due, Terms, due_at, later, trigger_when_due, when_due
 from service.broker.ports import Aftermath, DueGrant, Ports
@@ -23,17 +25,34 @@ from service.broker.recovery import Asker
 from service.broker.refresh import Refresh, Why
 
 _AT_ONCE = 64
+_GOES_ON = timedelta(seconds=30)
 _NOT_SOONER_THAN = timedelta(seconds=1)
 _CHECK_AGAIN = timedelta(seconds=5)
+
+Ending = Callable[[], bool]
+"""Whether the process is about to end: nothing more is claimed then, and what was not begun is let go."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What one sweep of a client found: claimed in all, and what became of them."""
+    """What one sweep of a client found: claimed in all, and what became of them.
+
+    `more`: it ended for want of budget or time, not because nothing more was due.
+    """
 
     claimed: int = 0
     rotated: int = 0
     parked: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What was claimed at once; `full` when as much was due as was asked for, `short` of budget."""
+
+    due: list[DueGrant]
+    full: bool = False
+    short: bool = False
 
 
 class Sweeps:
@@ -49,56 +68,83 @@ class Sweeps:
         self._calls = calls
         self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def sweep(self, client: str, most: int) -> Swept:
-        """Work on up to `most` due grants of a client, fewer when the budget holds fewer.
+    async def sweep(self, client: str, most: int, ending: Ending = lambda: False) -> Swept:
+        """Work on a client's due grants, batch after batch, with at most `most` of them claimed at a time.
 
-        Raises StorageUnavailable. A grant's own failure is written on the grant and raises nothing.
+        The next batch is claimed when half of that has ended: so no claim waits long for its turn, and a
+        call that hangs holds up nobody else. Ends when nothing more is due, when the budget gives no more,
+        or after half a minute. Raises StorageUnavailable; a grant's own failure is written on the grant.
         """
-        if not await self._calls.may_go_ahead(client):
-            return Swept()
+        ends_at, claimed, batch = self._ports.clock() + _GOES_ON, 0, _Batch([], full=True)
+        async with Hands[Due](most) as hands:
+            while batch.full and hands.well and self._ports.clock() < ends_at:
+                await hands.until_half_free()
+                if ending() or not await self._calls.may_go_ahead(client):
+                    break
+                batch = await self._claim(client, hands.free)
+                claimed += len(batch.due)
+                if batch.due:
+                    hands.take_up(len(batch.due), self._followed(client, batch.due, hands, ending))
+            outcomes = Counter(await hands.rest())
+        more = claimed > 0 and (batch.full or batch.short)
+        return Swept(claimed, outcomes[Due.ROTATE], outcomes[Due.PARK], more)
+
+    async def _followed(
+        self, client: str, due: list[DueGrant], hands: Hands[Due], ending: Ending
+    ) -> list[Due]:
+        """Work on a batch, as a trail of its own; one that found nothing has none, there are too many."""
         tracer = self._ports.tracer
-        trail = tracer.begin("sweep", client) if tracer is not None else None
-        due = await self._claim(client, most)
-        work = partial(self._work_on, due)
-        # A sweep that found nothing leaves no trace: there is one every few seconds.
-        outcomes = await (trail.follow(work) if trail is not None and due else work())
-        parked = sum(outcome is Due.PARK for outcome in outcomes)
-        return Swept(len(due), sum(outcome is Due.ROTATE for outcome in outcomes), parked)
+        work = partial(self._work_on, due, hands, ending)
+        return await (tracer.begin("sweep", client).follow(work) if tracer is not None else work())
 
-    async def _work_on(self, due: list[DueGrant]) -> list[Due]:
-        return await asyncio.gather(*(self._work(one) for one in due))
+    async def _work_on(self, due: list[DueGrant], hands: Hands[Due], ending: Ending) -> list[Due]:
+        return await asyncio.gather(*(self._work(one, hands, ending) for one in due))
 
-    async def _claim(self, client: str, most: int) -> list[DueGrant]:
+    async def _claim(self, client: str, most: int) -> _Batch:
         """Claim no more than there is budget for: a claim is never written without a call in hand."""
         in_hand = await self._ports.budget.take_ahead(client, most)
         if in_hand == 0:
-            return []
+            return _Batch([], short=True)
         due: list[DueGrant] = []
         try:
             now, owner = self._ports.clock(), self._ports.owner
             due = await self._ports.claims.claim_due(client, in_hand, now, owner)
         finally:
-            await self._ports.budget.give_back(client, in_hand - len(due))
-        return due
+            if len(due) < in_hand:
+                await self._ports.budget.give_back(client, in_hand - len(due))
+        as_many = len(due) == in_hand
+        return _Batch(due, full=as_many and in_hand == most, short=as_many and in_hand < most)
 
-    async def _work(self, due: DueGrant) -> Due:
+    async def _work(self, due: DueGrant, hands: Hands[Due], ending: Ending) -> Due:
+        try:
+            async with self._places:
+                what = await self._what_now(due, ending)
+                await self._do(what, due)
+        finally:
+            hands.put_down()
+        return what
+
+    async def _what_now(self, due: DueGrant, ending: Ending) -> Due:
+        """Decide when its turn has come: upstream may have asked for rest since it was claimed."""
         grant = due.grant
         what = when_due(grant, self._ports.clock(), self._terms, retaken=due.retaken)
-        async with self._places:
-            if what is Due.ROTATE and not await self._calls.may_go_ahead(grant.key.client):
-                what = Due.PARK  # upstream has asked for rest since this batch was claimed
-            match what:
-                case Due.ROTATE:
-                    trigger = trigger_when_due(grant, self._ports.clock(), retaken=due.retaken)
-                    await _settled(join(self._refresh.carry_on(grant, Why(trigger, Asker(waits=False)))))
-                case Due.CONFIRM:
-                    await self._give_back(grant)
-                    await _settled(self._confirmations.confirm(grant.current(), grant.marks))
-                    await _settled(self._park(grant, _CHECK_AGAIN))
-                case Due.PARK:
-                    await self._give_back(grant)
-                    await _settled(self._park(grant))
-        return what
+        rests = what is Due.ROTATE and not await self._calls.may_go_ahead(grant.key.client)
+        let_go = ending() and not due.retaken  # the next process may have it at once
+        return Due.PARK if rests or let_go else what
+
+    async def _do(self, what: Due, due: DueGrant) -> None:
+        grant = due.grant
+        match what:
+            case Due.ROTATE:
+                trigger = trigger_when_due(grant, self._ports.clock(), retaken=due.retaken)
+                await _settled(join(self._refresh.carry_on(grant, Why(trigger, Asker(waits=False)))))
+            case Due.CONFIRM:
+                await self._give_back(grant)
+                await _settled(self._confirmations.confirm(grant.current(), grant.marks))
+                await _settled(self._park(grant, _CHECK_AGAIN))
+            case Due.PARK:
+                await self._give_back(grant)
+                await _settled(self._park(grant))
 
     async def _give_back(self, grant: Grant) -> None:
         """The call that was in hand for this grant is not made out of the client's budget."""

@@ -21,7 +21,7 @@ class Sweeps:
         self.count = 0
         self.swept = asyncio.Event()
 
-    async def sweep(self, client, most):
+    async def sweep(self, client, most, ending):
         self.count += 1
         if self.troubles:
             raise self.troubles.pop(0)
@@ -31,6 +31,24 @@ class Sweeps:
 
 class Swept:
     claimed = parked = 0
+
+    def __init__(self, more=False):
+        self.more = more
+
+
+class Backlog(Sweeps):
+    """Sweeps of which so many leave more to do."""
+
+    def __init__(self, long):
+        super().__init__()
+        self.long = long
+        self.ending = None
+
+    async def sweep(self, client, most, ending):
+        self.count += 1
+        self.ending = ending
+        self.swept.set()
+        return Swept(more=self.count <= self.long)
 
 
 class Notes(list):
@@ -91,3 +109,33 @@ async def test_a_sweep_that_never_ends_is_given_up_and_told(monkeypatch):
         await jobs.sweep({})
     assert sweeps.count == 2
     assert [event for event, _ in notes] == ["worker.sweep_failed"] * 2
+
+
+async def test_while_there_is_more_to_do_it_sweeps_again_without_waiting_for_a_tick(monkeypatch):
+    monkeypatch.setattr("worker.jobs._REST_S", 0.01)
+    sweeps, notes = Backlog(3), Notes()
+    async with asyncio.timeout(WITHIN_S):
+        await jobs_of(sweeps, notes).sweep({})
+    assert sweeps.count == 4
+    assert [event for event, _ in notes] == ["worker.sweep"] * 4
+
+
+async def test_it_does_not_go_on_for_longer_than_its_job_may_take(monkeypatch):
+    monkeypatch.setattr("worker.jobs._ON_S", 0.0)
+    sweeps = Backlog(1000)
+    async with asyncio.timeout(WITHIN_S):
+        await jobs_of(sweeps, Notes()).sweep({})
+    assert sweeps.count == 1
+
+
+async def test_a_process_that_ends_does_not_sweep_again_and_the_sweep_is_told():
+    sweeps = Backlog(1000)
+    jobs = jobs_of(sweeps, Notes())
+    sweeping = asyncio.create_task(jobs.sweep({}))
+    async with asyncio.timeout(WITHIN_S):
+        await sweeps.swept.wait()
+        assert not sweeps.ending()
+        jobs.end()
+        await sweeping
+    assert sweeps.count == 1
+    assert sweeps.ending()
