@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.broker.sweeps import Sweeps
 
 MOST_AT_A_SWEEP = 128
-"""So many grants are claimed at a time: twice what is called for at once, so that none waits long."""
+"""So many grants are claimed at a time: a few more than are called for at once, so that none waits long."""
 SWEEP_AT_MOST_S = 240.0
 """Beyond what it takes when every call of what was claimed last uses up its time."""
 _ON_S = 100.0

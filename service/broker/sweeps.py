@@ -24,7 +24,8 @@ from service.broker.ports import Aftermath, DueGrant, Ports
 from service.broker.recovery import Asker
 from service.broker.refresh import Refresh, Why
 
-_AT_ONCE = 64
+_AT_ONCE = 96
+"""Calls under way at a time: enough for 278 a second where one takes a third of a second."""
 _GOES_ON = timedelta(seconds=30)
 _NOT_SOONER_THAN = timedelta(seconds=1)
 _CHECK_AGAIN = timedelta(seconds=5)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from service.broker.model import TokenPair
     from service.broker.ports import Fingerprints, Settlement
 
-_MOST_TOGETHER = 128
+_MOST_TOGETHER = 64
 _OUT_AT_ONCE = 2
 """The second is for when the first is stuck: a connection that died without a word holds up one group."""
 
