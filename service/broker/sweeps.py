@@ -152,14 +152,16 @@ class Sweeps:
         await self._ports.budget.give_back(grant.key.client, 1)
 
     async def _park(self, grant: Grant, not_sooner_than: timedelta = _NOT_SOONER_THAN) -> None:
-        """End the claim until the grant's next instant."""
+        """End the claim until the grant's next instant; who has lost it meanwhile says so."""
         if grant.claim is None:
             return
         unclaimed = replace(grant, claim=None, retry_at=None)
         due = due_at(unclaimed, self._terms, used=grant.first_used_at is not None)
         if due is not None:
             due = later(due, self._ports.clock() + not_sooner_than)
-        await self._ports.claims.end_claim(grant.claim, Aftermath(due_at=due))
+        if not await self._ports.claims.end_claim(grant.claim, Aftermath(due_at=due)):
+            trigger = trigger_when_due(grant, self._ports.clock(), retaken=False)
+            self._ports.observer.note("refresh.fenced_out", grant.key, trigger=trigger)
 
 
 async def _settled(work: Coroutine[Any, Any, object]) -> None:

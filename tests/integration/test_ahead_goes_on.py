@@ -104,6 +104,21 @@ async def test_what_an_ending_process_let_go_another_takes_up(pair_of_brokers):
     assert [person.calls() for person in people] == [["refresh"]] * 10
 
 
+async def test_a_process_that_ends_and_has_lost_its_claim_leaves_the_other_to_it_and_says_so(world):
+    anna, bert = await due_people(world, "ab")
+    world.broker.sweeps._places = asyncio.Semaphore(1)
+    ending = asyncio.Event()
+    with world.sandbox.gate("refresh", user=anna.upstream_id) as gate:
+        sweep = sweeping(world, 4, ending.is_set)
+        await gate.arrived()
+        taken_over = "UPDATE grants SET claim_owner = 'another', claim_epoch = claim_epoch + 1"
+        await world.sql(f"{taken_over} WHERE user_id = 'b'")
+        ending.set()
+    await sweep
+    assert len(world.heard("refresh.fenced_out", bert)) == 1
+    assert await world.sql(CLAIMED) == [("b",)]
+
+
 async def test_a_claim_that_another_had_left_is_carried_out_by_a_process_that_ends(world):
     (anna,) = await due_people(world, "a")
     await world.ports.claims.claim(anna.key, await generation_of(world, anna), "one-that-was-killed")
