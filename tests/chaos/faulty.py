@@ -45,8 +45,8 @@ def wrap_the_ports(chaos):
     held = holding(f"{upstream.scheme}://{upstream.netloc}")
     make = wiring._ports
 
-    async def ports(settings, observer, stack, database, clock, redis):
-        made = await make(settings, observer, stack, database, clock, redis)
+    async def ports(settings, observer, stack, database, *rest):
+        made = await make(settings, observer, stack, database, *rest)
         if rests := chaos.get("rests"):
             made = replace(made, budget=RestingBudget(made.budget, rests))
         return pointed(weakened(made, without, database), points, held)
