@@ -18,8 +18,8 @@ EXPANSIONS = {
         CREATE INDEX CONCURRENTLY IF NOT EXISTS users_region ON users (client, region);
     """,
 }
-SETTLING = "service/adapters/postgres/claims.py", "UPDATE grants g SET generation = $5"
-SETTLING_NEXT = "UPDATE grants g SET settled_by = 'next', generation = $5"
+SETTLING = "service/adapters/postgres/settlements.py", "UPDATE grants g SET generation = x.generation"
+SETTLING_NEXT = "UPDATE grants g SET settled_by = 'next', generation = x.generation"
 
 
 def write_next_release(folder):
