@@ -22,8 +22,8 @@ async def world(request):
 
 @pytest_asyncio.fixture
 async def redis_world(redis_url):
-    """The world with real Valkey alone."""
-    made = RedisWorld(redis_url)
+    """The world with real Valkey alone, which may take its time as well."""
+    made = RedisWorld(redis_url, deadline_s=PATIENT_S)
     yield made
     await made.aclose()
 

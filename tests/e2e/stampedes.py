@@ -88,7 +88,7 @@ async def stampede(services, token):
 async def nobody_reads_before_all_do(database_url, services):
     """Hold back every read of a grant until each service wants one, so that all go on together.
 
-    The pages at one service share their read: when as many wait as there are services, each has one that does.
+    The pages at one service share their read: when as many wait as there are services, each has one there.
     """
     connection = await asyncpg.connect(database_url)
     beside = await asyncpg.connect(database_url)

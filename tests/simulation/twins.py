@@ -131,6 +131,8 @@ class Twins:
         """Write a value without its tokens, each generation as the how-manyth of its user it is."""
         if is_dataclass(value):
             value = asdict(value)
+        if hasattr(value, "_asdict"):
+            value = value._asdict()
         if isinstance(value, (list, tuple)):
             return [self._plain(one, generations) for one in value]
         if not isinstance(value, dict):
