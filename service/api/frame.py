@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import PurePath
 from random import getrandbits
 from traceback import extract_tb
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
@@ -22,10 +22,6 @@ from service.api.routes import Call, Router
 from service.api.usecases import Readiness
 from service.broker.errors import BrokerError
 from service.broker.ports import Observer
-
-if TYPE_CHECKING:
-    from service.api.express.hits import Express
-    from service.api.protocol import Connection
 
 UNPARSABLE = "unparsable"
 TRACE_DEPTH = 6
@@ -41,6 +37,13 @@ def ignore_wait(_: float) -> None:
 
 def open_to_all(_: Call) -> None:
     """Let every request in: the gate of listeners that no browser reaches."""
+
+
+class Waited(Protocol):
+    """A connection that may have tried the short way first."""
+
+    def take_wait(self) -> float:
+        """Return once how long the request that is handed on has waited before that."""
 
 
 class Frame:
@@ -69,15 +72,13 @@ class Frame:
         self._waited = waited
         self._gate = gate
         self._empty_token = empty_token
-        self.express: Express | None = None
-        """The short way of this listener's requests, where there is one."""
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer the request."""
         started = time.perf_counter()
         request_id = request_id_of(request)
         self._enter_request(request_id)
-        if waited_s := cast("Connection", request.protocol).take_wait():
+        if waited_s := cast("Waited", request.protocol).take_wait():
             started -= waited_s
             self._waited(waited_s)
         call = Call(request, request_id=request_id)

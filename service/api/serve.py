@@ -17,7 +17,7 @@ from aiohttp import web
 from service.api.docs import docs_page, document_file
 from service.api.doors import Doors, ignore_id
 from service.api.express.connection import ExpressConnection, fits
-from service.api.express.hits import for_browsers, for_services
+from service.api.express.hits import Express, for_browsers, for_services
 from service.api.frame import Frame, open_to_all
 from service.api.internal import InternalDoor
 from service.api.observe import ObserveDoor
@@ -37,6 +37,14 @@ from service.broker.ports import Observer
 OBSERVE_CLOSES_S = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What answers at a listener: its frame, and the short way in front of it where there is one."""
+
+    frame: Frame
+    express: Express | None = None
+
+
 @dataclass(slots=True)
 class Listener:
     """One open listener."""
@@ -49,14 +57,14 @@ class Listener:
     @classmethod
     async def open(
         cls,
-        frame: Frame,
+        ways: Ways,
         sock: socket.socket,
         drain_s: float,
         others: Sequence[socket.socket] = (),
         tls: ssl.SSLContext | None = None,
     ) -> Listener:
         """Serve from a socket that is already bound; `others` are those of the other processes on it."""
-        server = Server(frame, _connections(frame, tls))
+        server = Server(ways.frame, _connections(ways, tls))
         runner = web.ServerRunner(server, shutdown_timeout=drain_s)
         await runner.setup()
         await Site(runner, sock, tls).start()
@@ -100,16 +108,18 @@ async def open_doors(
     `others` are the sockets of the other service processes.
     """
     waits = Waits(doors.observer)
-    frames = {
-        PUBLIC: public_frame(doors),
-        INTERNAL: internal_frame(doors, waits),
-        OBSERVE: observe_frame(doors.readiness, doors.render_metrics, doors.observer, doors.enter_request),
+    ways = {
+        PUBLIC: public_ways(doors),
+        INTERNAL: internal_ways(doors, waits),
+        OBSERVE: Ways(
+            observe_frame(doors.readiness, doors.render_metrics, doors.observer, doors.enter_request)
+        ),
     }
     listeners = Listeners(waits, drain_s)
     for name, sock in sockets.items():
         longest_s = OBSERVE_CLOSES_S if name == OBSERVE else drain_s
         listeners.open[name] = await Listener.open(
-            frames[name],
+            ways[name],
             sock,
             longest_s,
             [theirs[name] for theirs in others],
@@ -122,36 +132,37 @@ async def open_observation(
     readiness: Readiness, render_metrics: Callable[[], bytes], observer: Observer, sock: socket.socket
 ) -> Listener:
     """Open the observing listener alone, as the worker does."""
-    return await Listener.open(observe_frame(readiness, render_metrics, observer), sock, OBSERVE_CLOSES_S)
+    ways = Ways(observe_frame(readiness, render_metrics, observer))
+    return await Listener.open(ways, sock, OBSERVE_CLOSES_S)
 
 
-def public_frame(doors: Doors) -> Frame:
-    """Return the frame of the listener that browsers reach."""
+def public_ways(doors: Doors) -> Ways:
+    """Return the ways of the listener that browsers reach."""
     door = PublicDoor(doors)
     frame = _frame(doors, PUBLIC, door.routes(), trust_nobody, gate=door.origins.admit, empty_token=True)
-    if doors.at_hand is not None and doors.follow is None:
-        frame.express = for_browsers(doors, door, frame, doors.at_hand)
-    return frame
+    if doors.at_hand is None or doors.follow is not None:
+        return Ways(frame)
+    return Ways(frame, for_browsers(doors, door, frame, doors.at_hand))
 
 
-def internal_frame(doors: Doors, waits: Waits) -> Frame:
-    """Return the frame of the listener for the app's own services."""
+def internal_ways(doors: Doors, waits: Waits) -> Ways:
+    """Return the ways of the listener for the app's own services."""
     door = InternalDoor(doors, waits)
     routes = door.routes()
     given = {"serviceAccount": doors.service_accounts, "certificate": doors.certified}
     means = ["bearer", *(name for name, callers in given.items() if callers)]
     described = _description_routes(routes, PublicDoor(doors).routes(), means)
     frame = _frame(doors, INTERNAL, [*routes, *described], door.knows)
-    if doors.at_hand is not None and doors.follow is None:
-        frame.express = for_services(doors, door, frame, doors.at_hand)
-    return frame
+    if doors.at_hand is None or doors.follow is not None:
+        return Ways(frame)
+    return Ways(frame, for_services(doors, door, frame, doors.at_hand))
 
 
-def _connections(frame: Frame, tls: ssl.SSLContext | None) -> Make:
+def _connections(ways: Ways, tls: ssl.SSLContext | None) -> Make:
     """Return what makes this listener's connections; over TLS a caller may be its certificate."""
-    if frame.express is None or tls is not None or not fits():
+    if ways.express is None or tls is not None or not fits():
         return Connection
-    return partial(ExpressConnection, express=frame.express)
+    return partial(ExpressConnection, express=ways.express)
 
 
 def _frame(
