@@ -228,7 +228,7 @@ class Answers:
             self._ports.observer.note("vouch.late", current.key)
             return current
         vouching.result()
-        vouched = replace(current, binding=replace(current.binding, vouched_at=now))
+        vouched = current._replace(binding=current.binding._replace(vouched_at=now))
         if await self._ports.cache.current(current.key) is not None:
             await self._ports.cache.put(vouched)
         return vouched

@@ -67,8 +67,8 @@ class Users:
         self._ports.observer.note("user.vouched", key)
         hit = await self._ports.cache.current(key)
         if hit is not None:
-            binding = replaced(hit.current.binding, vouched_at=now)
-            await self._ports.cache.put(replaced(hit.current, binding=binding))
+            binding = hit.current.binding._replace(vouched_at=now)
+            await self._ports.cache.put(hit.current._replace(binding=binding))
 
     async def revoke(self, key: UserKey, *, actor: str) -> User:
         """Make every token handed out so far stop counting, here and upstream; see Grants.revoke."""

@@ -5,7 +5,6 @@ And what is answered from the cache has asked Redis once and the database never.
 
 import asyncio
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -172,8 +171,8 @@ async def test_what_the_cache_holds_for_too_long_is_weighed_as_any_other(worlds)
     await world.sql("UPDATE users SET vouched_at = now() - interval '31 days'")
     ports = world.ports
     hit = await ports.cache.find(ports.fingerprints.of(old))
-    over = replace(
-        hit.current, binding=replace(hit.current.binding, vouched_at=LONG_AGO, refreshed_at=LONG_AGO)
+    over = hit.current._replace(
+        binding=hit.current.binding._replace(vouched_at=LONG_AGO, refreshed_at=LONG_AGO)
     )
     await ports.cache.put(over, [(ports.fingerprints.of(old)[0], hit.presented)])
     await refused(world, old)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from service.broker.model.grant import UserKey
@@ -36,8 +37,7 @@ class EventKind(StrEnum):
     SIGNAL = "signal"
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something that happened; never holds a token.
 
     `generation` is the grant's, or the one that was handed out; `presented` that of the token that was shown.
@@ -59,16 +59,15 @@ class Event:
     agent: str | None = None
     fingerprint: str | None = None
     facts: Mapping[str, Fact] | None = None
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # not the tuple's
     last_at: datetime | None = None
     id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event with whom it is about (None: about no user), and the id that makes its row one row."""
 
-    id: UUID
+    id: UUID | str
     key: UserKey | None
     event: Event
 

@@ -93,8 +93,7 @@ class Marks:
         return self.distrusted_until is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(NamedTuple):
     """Since when the app has vouched for the user, and when a browser last refreshed."""
 
     vouched_at: datetime
@@ -150,22 +149,26 @@ class Standing:
     binding: Binding
 
 
-@dataclass(frozen=True, slots=True)
-class CurrentToken:
+class CurrentToken(NamedTuple):
     """A user's current access token as the caches keep it: no refresh token, no mark.
 
     A grant that bears a mark or is not LIVE is never cached, so what comes from a cache has none.
+    A tuple, because one is made for each answer from Redis.
     """
 
     key: UserKey
     upstream_id: str
     generation: int
-    access_token: str = field(repr=False)
+    access_token: str
     issued_at: datetime
     expires_at: datetime
     refresh_at: datetime
     binding: Binding
     not_before_generation: int = 0
+
+    def __repr__(self) -> str:
+        """Name it without the token."""
+        return f"CurrentToken(key={self.key!r}, generation={self.generation}, expires_at={self.expires_at!r})"
 
     @property
     def lifetime(self) -> timedelta:
