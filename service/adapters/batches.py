@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -20,10 +21,14 @@ Fetch = Callable[[Sequence[Item], float], Coroutine[Any, Any, Sequence[Answer]]]
 """Answers a batch, one answer for each item in order; told the loop time when its oldest was asked."""
 
 
+Told = Callable[[Answer | None, BaseException | None], None]
+"""Told the answer, or why there is none; must not raise."""
+
+
 @dataclass(slots=True)
 class _Asked(Generic[Answer]):
     at: float
-    waiters: list[asyncio.Future[Answer]] = field(default_factory=list)
+    waiters: list[Told[Answer]] = field(default_factory=list)
 
 
 class Batcher(Generic[Item, Answer]):
@@ -35,20 +40,30 @@ class Batcher(Generic[Item, Answer]):
         self._in_flight = in_flight
         self._asked: dict[Item, _Asked[Answer]] = {}
         self._planned = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # A batch is nobody's in particular: what is noted of it must not bear the name of who asked first.
+        self._context = Context()
         self._out: set[asyncio.Task[Sequence[Answer]]] = set()
 
     def ask(self, item: Item) -> asyncio.Future[Answer]:
         """Return a future of the answer; it raises what the whole batch raised."""
-        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.tell(item, partial(_settle, future))
+        return future
+
+    def tell(self, item: Item, told: Told[Answer]) -> None:
+        """Have `told` called with the answer: a future for each costs as much as all the rest of asking."""
+        loop = self._loop
+        if loop is None:
+            # Kept, because to ask for it is a system call each time (CPython 3.11).
+            loop = self._loop = asyncio.get_running_loop()
         asked = self._asked.get(item)
         if asked is None:
             asked = self._asked[item] = _Asked(loop.time())
-        future: asyncio.Future[Answer] = loop.create_future()
-        asked.waiters.append(future)
+        asked.waiters.append(told)
         if not self._planned and len(self._out) < self._in_flight:
             self._planned = True
-            loop.call_soon(self._send)
-        return future
+            loop.call_soon(self._send, context=self._context)
 
     async def aclose(self) -> None:
         """Wait for what was asked; nothing more may be asked then."""
@@ -68,15 +83,29 @@ class Batcher(Generic[Item, Answer]):
 
     def _hand_out(self, batch: list[_Asked[Answer]], task: asyncio.Task[Sequence[Answer]]) -> None:
         self._out.discard(task)
-        failure = None if task.cancelled() else task.exception()
-        for place, asked in enumerate(batch):
-            for waiter in asked.waiters:
-                if waiter.done():
-                    continue
-                if task.cancelled():
-                    waiter.cancel()
-                elif failure is not None:
-                    waiter.set_exception(failure)
-                else:
-                    waiter.set_result(task.result()[place])
+        failure = asyncio.CancelledError() if task.cancelled() else task.exception()
+        answers: Sequence[Answer | None] = [None] * len(batch) if failure is not None else task.result()
+        for asked, answer in zip(batch, answers, strict=True):
+            for told in asked.waiters:
+                _tell(told, answer, failure)
         self._send()
+
+
+def _tell(told: Told[Answer], answer: Answer | None, failure: BaseException | None) -> None:
+    """Tell one; what goes wrong there must not cost the others their answer."""
+    try:
+        told(answer, failure)
+    except Exception as error:  # noqa: BLE001
+        message = "An answer could not be taken."
+        asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
+
+
+def _settle(future: asyncio.Future[Any], answer: object, failure: BaseException | None) -> None:
+    if future.done():
+        return
+    if isinstance(failure, asyncio.CancelledError):
+        future.cancel()
+    elif failure is not None:
+        future.set_exception(failure)
+    else:
+        future.set_result(answer)

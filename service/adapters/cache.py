@@ -22,9 +22,10 @@ from service.adapters.redis_lane import Call, Reply
 from service.adapters.redis_link import RedisLink
 from service.broker.errors import SealBroken, SealKeyMissing
 from service.broker.model import CurrentToken, Fingerprint, LineageEntry, UserKey
-from service.broker.ports import CacheHit, Clock, Observer
+from service.broker.ports import CacheHit, Clock, Found, Observer
 
 _PAY_AGAIN_S = 1.0
+_MOST_LATELY = 4_096
 
 
 class RedisCache:
@@ -56,6 +57,7 @@ class RedisCache:
         self._refusals = Refusals(most_near)
         self._confirmed: Bounded[UserKey, tuple[int, float]] = Bounded(most_near)
         self._looks: Batcher[Look, CacheHit | None] = Batcher(self._look_up)
+        self._lately: set[Look] = set()
         self._paying: asyncio.Task[None] | None = None
 
     def near(self, look: Look) -> CacheHit | None:
@@ -64,9 +66,9 @@ class RedisCache:
             return self._near.find(look, self._monotonic())
         return self._near.current(look, self._monotonic())
 
-    def ask(self, look: Look) -> asyncio.Future[CacheHit | None]:
-        """Ask Redis, together with whatever else is asked in this turn of the loop."""
-        return self._looks.ask(look)
+    def ask(self, look: Look, found: Found) -> None:
+        """Ask Redis, together with whatever else is asked in this turn of the loop; see the port `Looks`."""
+        self._looks.tell(look, lambda hit, _: found(hit))
 
     async def find(self, fingerprints: Sequence[Fingerprint]) -> CacheHit | None:
         """Return what is cached for a presented token; None on a miss or without Redis."""
@@ -74,13 +76,13 @@ class RedisCache:
             hit = self.near(fingerprint)
             if hit is not None:
                 return hit
-        looks = [self.ask(fingerprint) for fingerprint in fingerprints]
+        looks = [self._looks.ask(fingerprint) for fingerprint in fingerprints]
         hits = [await self._found(look) for look in looks]
         return next((hit for hit in hits if hit is not None), None)
 
     async def current(self, key: UserKey) -> CacheHit | None:
         """Return what is cached for a user; `presented` is then the current generation itself."""
-        return self.near(key) or await self._found(self.ask(key))
+        return self.near(key) or await self._found(self._looks.ask(key))
 
     async def put(self, current: CurrentToken, presented: Presented = (), *, reopen: bool = False) -> None:
         """Cache an answer unless a newer generation, or a block on this one, stands there.
@@ -173,39 +175,54 @@ class RedisCache:
         if not isinstance(reply, list) or len(reply) != len(looks):
             self._observer.note("cache.foreign", reason="not an answer to this question")
             return [None] * len(looks)
-        return [self._read(look, found, sent_at) for look, found in zip(looks, reply, strict=True)]
+        now = self._clock()
+        return [
+            self._read(look, token, held, sent_at, now)
+            for look, (token, held) in zip(looks, reply, strict=True)
+        ]
 
-    def _read(self, look: Look, found: Sequence[bytes | None], sent_at: float) -> CacheHit | None:
+    def _read(
+        self, look: Look, token: bytes | None, held: bytes | None, sent_at: float, now: datetime
+    ) -> CacheHit | None:
         """Open what was found and remember it; what does not open is a miss.
 
         And an alarm, unless its key is gone: a ring may be rid of a key before Redis is rid of its seals.
         """
-        token, held = found
         if held is None or (token is None and isinstance(look, Fingerprint)):
             return None
         try:
-            hit = self._open(look, token, held)
-        except SealBroken as error:
-            key = look if isinstance(look, UserKey) else None
-            if isinstance(error, SealKeyMissing):
-                self._observer.note("cache.key_missing", key)
+            if isinstance(look, Fingerprint):
+                entry = self._values.read_token(look, token or b"")
+                current = self._values.read_user(entry.key, held)
             else:
-                self._observer.note("cache.foreign", key, reason="does not open")
+                current = self._values.read_user(look, held)
+                entry = _itself(current)
+        except SealBroken as error:
+            self._note_broken(error, look)
             return None
-        now, current = self._clock(), hit.current
-        dead = current.expires_at <= now or hit.presented.counts_until <= now
+        dead = current.expires_at <= now or entry.counts_until <= now
         if dead or not self._refusals.admits(current.key, current.generation, sent_at):
             return None
-        presented = [(look, hit.presented)] if isinstance(look, Fingerprint) else []
-        self._remember(current, presented, sent_at, self.near_life_s, now)
-        return hit
+        if self._asked_before(look):
+            presented = ((look, entry),) if isinstance(look, Fingerprint) else ()
+            self._remember(current, presented, sent_at, self.near_life_s, now)
+        return CacheHit(entry, current)
 
-    def _open(self, look: Look, token: bytes | None, held: bytes) -> CacheHit:
-        if isinstance(look, UserKey):
-            current = self._values.read_user(look, held)
-            return CacheHit(_itself(current), current)
-        entry = self._values.read_token(look, token or b"")
-        return CacheHit(entry, self._values.read_user(entry.key, held))
+    def _asked_before(self, look: Look) -> bool:
+        """Whether this was asked for lately: most tokens come once, and to remember those helps nobody."""
+        if look in self._lately:
+            return True
+        if len(self._lately) >= _MOST_LATELY:
+            self._lately.clear()
+        self._lately.add(look)
+        return False
+
+    def _note_broken(self, error: SealBroken, look: Look) -> None:
+        key = look if isinstance(look, UserKey) else None
+        if isinstance(error, SealKeyMissing):
+            self._observer.note("cache.key_missing", key)
+        else:
+            self._observer.note("cache.foreign", key, reason="does not open")
 
     def _keep_near(self, current: CurrentToken, presented: Presented, asked_at: float, near_s: float) -> None:
         """Remember an answer here, unless it was blocked meanwhile."""
@@ -216,11 +233,12 @@ class RedisCache:
         self, current: CurrentToken, presented: Presented, asked_at: float, near_s: float, now: datetime
     ) -> None:
         """Do so; its life counts from when it was asked, so that no block outruns it."""
-        until = asked_at + min(near_s, (current.expires_at - now).total_seconds())
+        left_s = (current.expires_at - now).total_seconds()
+        until = asked_at + (min(left_s, near_s))
         self._near.keep(current, until, self._monotonic())
         for fingerprint, entry in presented:
             counts_s = (entry.counts_until - now).total_seconds()
-            self._near.keep_token(fingerprint, entry, asked_at + min(near_s, counts_s))
+            self._near.keep_token(fingerprint, entry, asked_at + (min(counts_s, near_s)))
 
     async def _carry_out_block(self, key: UserKey, generation: int, *, insist: bool = False) -> None:
         await self._ask(block_call(key, generation, insist=insist))

@@ -5,10 +5,11 @@ Ids never stand raw in a key or a value; a value that was moved to another key d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Protocol, TypedDict
+from typing import Any, Protocol
 
 import orjson
 
@@ -28,8 +29,8 @@ class Vault(Protocol):
     def seal(self, plaintext: str, *, client: str, user_id: str, generation: int, column: str) -> bytes:
         """Return the sealed text."""
 
-    def open(self, sealed: bytes, *, client: str, user_id: str, generation: int, column: str) -> str:
-        """Return the text; raises SealBroken when it was not sealed for just this."""
+    def opened(self, sealed: bytes, client: str, user_id: str, generation: int, column: str) -> bytes:
+        """Return the text's bytes; raises SealBroken when it was not sealed for just this."""
 
 
 def hashed(key: UserKey) -> str:
@@ -92,18 +93,23 @@ class Values:
             generation = int(digits)
         except ValueError:
             raise SealBroken from None
-        text = self.vault.open(
-            sealed, client=key.client, user_id=key.user_id, generation=generation, column=_USER_COLUMN
-        )
+        text = self.vault.opened(sealed, key.client, key.user_id, generation, _USER_COLUMN)
         try:
-            return _current(key, generation, text)
+            return _current(key, generation, orjson.loads(text))
         except _OTHERS_FORM as error:
             raise SealBroken(_OF_ANOTHER_RELEASE) from error
 
     def write_token(self, fingerprint: Fingerprint, entry: LineageEntry) -> bytes:
         """Return whose token this is, as it is kept: sealed for its fingerprint."""
         fields = [entry.key.client, entry.key.user_id, entry.generation, entry.counts_until]
-        return self.vault.seal(orjson.dumps(fields).decode(), **_bound_to(fingerprint))
+        client, user_id, generation, column = _bound_to(fingerprint)
+        return self.vault.seal(
+            orjson.dumps(fields).decode(),
+            client=client,
+            user_id=user_id,
+            generation=generation,
+            column=column,
+        )
 
     def read_token(self, fingerprint: Fingerprint, value: bytes) -> LineageEntry:
         """Read `<round>:<hashed user>:<sealed>`."""
@@ -111,7 +117,7 @@ class Values:
             _, _, sealed = value.split(b":", 2)
         except ValueError:
             raise SealBroken from None
-        text = self.vault.open(sealed, **_bound_to(fingerprint))
+        text = self.vault.opened(sealed, *_bound_to(fingerprint))
         try:
             client, user_id, generation, counts_until = orjson.loads(text)
             return LineageEntry(UserKey(client, user_id), generation, datetime.fromisoformat(counts_until))
@@ -119,33 +125,21 @@ class Values:
             raise SealBroken(_OF_ANOTHER_RELEASE) from error
 
 
-class _Bound(TypedDict):
-    client: str
-    user_id: str
-    generation: int
-    column: str
-
-
-def _bound_to(fingerprint: Fingerprint) -> _Bound:
+def _bound_to(fingerprint: Fingerprint) -> tuple[str, str, int, str]:
     """Whose it is shows only once it is open, so the fingerprint stands where a user would."""
-    name = f"{fingerprint.key_id}:{fingerprint.digest.hex()}"
-    return {"client": "", "user_id": name, "generation": 0, "column": _TOKEN_COLUMN}
+    return "", f"{fingerprint.key_id}:{fingerprint.digest.hex()}", 0, _TOKEN_COLUMN
 
 
-def _current(key: UserKey, generation: int, text: str) -> CurrentToken:
-    fields = orjson.loads(text)
-    refreshed_at = fields["refreshed_at"]
+def _current(key: UserKey, generation: int, fields: Mapping[str, Any]) -> CurrentToken:
+    instant, refreshed_at = datetime.fromisoformat, fields["refreshed_at"]
     return CurrentToken(
-        key=key,
-        upstream_id=fields["upstream_id"],
-        generation=generation,
-        access_token=fields["access_token"],
-        issued_at=datetime.fromisoformat(fields["issued_at"]),
-        expires_at=datetime.fromisoformat(fields["expires_at"]),
-        refresh_at=datetime.fromisoformat(fields["refresh_at"]),
-        binding=Binding(
-            vouched_at=datetime.fromisoformat(fields["vouched_at"]),
-            refreshed_at=datetime.fromisoformat(refreshed_at) if refreshed_at else None,
-        ),
-        not_before_generation=fields["not_before_generation"],
+        key,
+        fields["upstream_id"],
+        generation,
+        fields["access_token"],
+        instant(fields["issued_at"]),
+        instant(fields["expires_at"]),
+        instant(fields["refresh_at"]),
+        Binding(instant(fields["vouched_at"]), instant(refreshed_at) if refreshed_at else None),
+        fields["not_before_generation"],
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from service.broker.model import CurrentToken, Fingerprint, LineageEntry, UserKey
 from service.broker.ports import CacheHit
@@ -33,28 +33,36 @@ class Bounded(OrderedDict[Key, Value]):
             self.popitem(last=False)
 
 
-@dataclass(slots=True)
 class _User:
-    hit: CacheHit
-    """What is answered to who asks for the user."""
-    until: float
-    life: object
-    """The same for as long as the user has an entry without a break: ties tokens to that time."""
+    """A user's token; `life` is the same as long as there is one without a break: it ties tokens to it."""
+
+    __slots__ = ("current", "hit", "life", "until")
+
+    def __init__(self, current: CurrentToken, until: float, life: object) -> None:
+        self.current = current
+        self.until = until
+        self.life = life
+        self.hit: CacheHit | None = None
+        """What is answered to who asks for the user, made for the first who does."""
 
 
-@dataclass(slots=True)
-class _Token:
+class _Token(NamedTuple):
     entry: LineageEntry
     until: float
     life: object
 
 
 class NearCache:
-    """At most `most` users and as many tokens; instants are of any one monotonic clock."""
+    """At most `most` users and as many tokens; instants are of any one monotonic clock.
+
+    What is written goes to the end, and makes room at the beginning.
+    """
 
     def __init__(self, most: int = 50_000) -> None:
-        self._users: Bounded[UserKey, _User] = Bounded(most)
-        self._tokens: Bounded[Fingerprint, _Token] = Bounded(most)
+        self._most = most
+        # A plain dict that loses its first entries all the time is slow to find the first of the rest.
+        self._users: OrderedDict[UserKey, _User] = OrderedDict()
+        self._tokens: OrderedDict[Fingerprint, _Token] = OrderedDict()
 
     def find(self, fingerprint: Fingerprint, now: float) -> CacheHit | None:
         """Return what is remembered for a token."""
@@ -64,40 +72,52 @@ class NearCache:
         user = self._users.get(token.entry.key)
         if user is None or user.life is not token.life or now >= user.until:
             return None
-        return CacheHit(token.entry, user.hit.current, "near")
+        return CacheHit(token.entry, user.current, "near")
 
     def current(self, key: UserKey, now: float) -> CacheHit | None:
         """Return what is remembered for a user; `presented` is then the current generation itself."""
         user = self._users.get(key)
-        return user.hit if user is not None and now < user.until else None
+        if user is None or now >= user.until:
+            return None
+        if user.hit is None:
+            current = user.current
+            user.hit = CacheHit(LineageEntry(key, current.generation, current.expires_at), current, "near")
+        return user.hit
 
     def keep(self, current: CurrentToken, until: float, now: float) -> None:
         """Remember a user's token until an instant, unless a newer one is remembered."""
-        held = self._users.get(current.key)
-        if held is not None and held.hit.current.generation > current.generation and now < held.until:
+        key = current.key
+        held = self._users.pop(key, None)
+        if held is None or now >= held.until:
+            life = object()
+        elif held.current.generation > current.generation:
+            self._users[key] = held
             return
-        life = held.life if held is not None and now < held.until else object()
-        self._forget_expired(now)
-        itself = LineageEntry(current.key, current.generation, current.expires_at)
-        self._users[current.key] = _User(CacheHit(itself, current, "near"), until, life)
+        else:
+            life = held.life
+        self._users[key] = _User(current, until, life)
+        self._make_room(now)
 
     def keep_token(self, fingerprint: Fingerprint, entry: LineageEntry, until: float) -> None:
         """Remember whose a token is, for as long as its user is remembered without a break."""
         user = self._users.get(entry.key)
         if user is not None:
+            self._tokens.pop(fingerprint, None)
             self._tokens[fingerprint] = _Token(entry, until, user.life)
+            if len(self._tokens) > self._most:
+                self._tokens.popitem(last=False)
 
     def drop(self, key: UserKey, below: int | None = None) -> None:
         """Forget a user and its tokens; with `below`, only a generation older than that."""
         user = self._users.get(key)
-        if user is not None and (below is None or user.hit.current.generation < below):
+        if user is not None and (below is None or user.current.generation < below):
             del self._users[key]
 
-    def _forget_expired(self, now: float) -> None:
-        """Let go of tokens nobody will be given, a few at a time."""
+    def _make_room(self, now: float) -> None:
+        """Let go of tokens nobody will be given, a few at a time, and of the oldest of too many."""
         for _ in range(2):
             oldest = next(iter(self._users.values()), None)
-            if oldest is None or now < oldest.until:
+            if oldest is None or (now < oldest.until and len(self._users) <= self._most):
                 return
             self._users.popitem(last=False)
 

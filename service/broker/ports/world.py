@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -31,6 +30,10 @@ class CacheHit(NamedTuple):
     presented: LineageEntry
     current: CurrentToken
     source: str = "redis"
+
+
+Found = Callable[["CacheHit | None"], None]
+"""Takes what a cache holds; None is a miss."""
 
 
 class Cache(Protocol):
@@ -76,8 +79,11 @@ class Looks(Protocol):
     def near(self, look: Fingerprint | UserKey) -> CacheHit | None:
         """Return what this process itself remembers for a presented token or a user."""
 
-    def ask(self, look: Fingerprint | UserKey) -> Future[CacheHit | None]:
-        """Ask for it, together with whatever else is asked in this turn of the loop; None is a miss."""
+    def ask(self, look: Fingerprint | UserKey, found: Found) -> None:
+        """Ask for it, together with whatever else is asked in this turn of the loop.
+
+        `found` is called later with what there is, None without Redis too, and must not raise.
+        """
 
 
 @dataclass(frozen=True, slots=True)
