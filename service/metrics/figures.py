@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 
 from service.broker.model import GrantState, Trigger
 from service.metrics.shared import render_shared
+from service.metrics.tally import Tally
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 
@@ -58,6 +59,7 @@ class Metrics:
         """Register everything once."""
         self.registry = registry or CollectorRegistry()
         self._folder = folder
+        self._tallies: list[Tally] = []
         if self._folder is None:
             # Of several processes it would show the one that happens to answer.
             ProcessCollector(registry=self.registry)
@@ -172,8 +174,27 @@ class Metrics:
         for state in GrantState:
             self.users.of(client, state.value).set(counts.get(state, 0))
 
+    def tally(self, route: str, sources: Sequence[str]) -> Tally:
+        """Return what counts this route's good answers, whose token came from one of these sources."""
+        tally = Tally(self, route, _HTTP_SECONDS, sources)
+        self._tallies.append(tally)
+        return tally
+
+    def took(self, route: str, counts: Sequence[int], seconds: float) -> None:
+        """Add so many answers to each bucket of a route's times, and how long they took together.
+
+        prometheus_client has a way to observe one at a time only; this is what it does there.
+        """
+        child = self.http_request_seconds.of(route)
+        child._sum.inc(seconds)  # noqa: SLF001
+        for bucket, count in zip(child._buckets, counts, strict=True):  # noqa: SLF001
+            if count:
+                bucket.inc(count)
+
     def render(self) -> bytes:
         """Return every figure in Prometheus' text form (`CONTENT_TYPE`), of all processes that share them."""
+        for tally in self._tallies:
+            tally.pour()
         if self._folder is not None:
             return render_shared(self._folder, self.registry)
         return generate_latest(self.registry)

@@ -61,6 +61,7 @@ class Telemetry:
     def __init__(self, metrics: Metrics, access_log: AccessLog = "misses") -> None:
         """Move these figures, and write lines as the logs are configured now."""
         self.metrics = metrics
+        self._access_log = access_log
         self._state = _State(metrics, set(), set())
         self._log = get_log()
         self._threshold = self._log.get_effective_level()
@@ -76,6 +77,15 @@ class Telemetry:
         except Exception as error:  # noqa: BLE001 hearing of what happened must never undo what happened
             with contextlib.suppress(Exception):
                 self._log.error("telemetry.failed", about=event, **error_facts(error))
+
+    def tally(self, route: str) -> Callable[[str, float], None] | None:
+        """Return what counts a good answer of this route that a cache gave, by its source and seconds.
+
+        It moves what `request.done` moves, a little later; None where that has more to do than count.
+        """
+        if self._access_log == "all" or self.tracing is not None:
+            return None
+        return self.metrics.tally(route, sorted(_CACHES))
 
     def enter_request(self, request_id: str) -> None:
         """Begin a request in the context it runs in: its lines carry this id, its answers are its own."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -14,21 +15,26 @@ from service.metrics.shared import forget_gauges, render_shared
 ROOT = Path(__file__).parents[2]
 # What a service process does with its figures, as a process: the library is switched once, at its start.
 MEMBER = """
-import os, signal, sys
+import asyncio, os, signal, sys
 from service.metrics import Metrics, Telemetry
 from service.metrics.shared import share_figures
-folder, place, *says = sys.argv[1:]
+folder, place, render, *says = sys.argv[1:]
 share_figures(folder, int(place))
 telemetry = Telemetry(Metrics(folder=folder))
-for said in says:
-    event, _, facts = said.partition(" ")
-    telemetry.note(event, **eval(facts))
+tally = telemetry.tally("/refresh")
+async def say():
+    for said in says:
+        event, _, facts = said.partition(" ")
+        tally(**eval(facts)) if event == "tally" else telemetry.note(event, **eval(facts))
+    await asyncio.sleep(0.2)
+asyncio.run(say())
 sys.stdout.flush()
-sys.stdout.buffer.write(telemetry.metrics.render())
+sys.stdout.buffer.write(telemetry.metrics.render() if render else b"# HELP")
 sys.stdout.flush()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 ASKED = "request.done {'route': '/refresh', 'status': 200, 'seconds': 0.01}"
+COUNTED = "tally {'source': 'near', 'seconds': 0.01}"
 DOWN = "dependency.down {'dependency': 'redis', 'reason': 'timeout'}"
 
 
@@ -37,10 +43,10 @@ def folder(tmp_path):
     return str(tmp_path)
 
 
-def member(folder, place, *says):
+def member(folder, place, *says, render="yes"):
     """Run a process that says this and is killed; returns the figures that it showed before."""
     run = subprocess.run(
-        [sys.executable, "-c", MEMBER, folder, str(place), *says],
+        [sys.executable, "-c", MEMBER, folder, str(place), render, *says],
         cwd=ROOT, stdout=subprocess.PIPE, env={"TOKEN_BROKER": ""}, check=False, timeout=60,
     )  # fmt: skip
     text = run.stdout.decode()
@@ -65,6 +71,30 @@ def test_counts_of_all_processes_are_added_up_whoever_is_asked(folder):
     assert samples(shown, "http_requests_total") == [({"route": "/refresh", "status": "200"}, 3)]
     assert samples(shown, "http_request_seconds_count") == [({"route": "/refresh"}, 3)]
     assert read(folder) == shown
+
+
+def took(seconds):
+    """What a process says and what it counts of two answers that took so long, of which one was told."""
+    facts = {"route": "/refresh", "method": "GET", "status": 200, "seconds": seconds, "source": "near"}
+    return [f"request.done {facts}", f"tally {{'source': 'near', 'seconds': {seconds!r}}}"]
+
+
+def test_what_is_counted_in_plain_numbers_adds_up_like_what_is_told(folder):
+    edges = [0.0, 0.001, 0.0010001, 0.5, 1.0, 35.0, 35.1]
+    told, counted = zip(*map(took, edges), strict=True)
+    member(folder, 0, *counted)
+    member(folder, 1, *counted[:3], *told[3:])
+    of_both = read(folder)
+    with TemporaryDirectory() as other:
+        shown = member(other, 0, *told, *told)
+    for name in ("http_requests_total", "answers_total", "http_request_seconds_bucket"):
+        assert samples(of_both, name) == samples(shown, name) != []
+
+
+def test_what_is_counted_is_known_to_the_others_before_anybody_asks_who_counted_it(folder):
+    """The process is killed having been asked for nothing; it had a moment to write it down."""
+    member(folder, 0, COUNTED, render="")
+    assert samples(read(folder), "http_requests_total") == [({"route": "/refresh", "status": "200"}, 1)]
 
 
 def test_who_takes_the_place_of_a_killed_process_goes_on_counting(folder):
