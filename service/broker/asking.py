@@ -33,11 +33,15 @@ class Asking:
     generation: int | None = None
     reason: str | None = None
 
+    def again(self, request_id: str) -> Asking:
+        """Return the same one asking in another request, of which nothing is known yet."""
+        return Asking(request_id, self.address, self.origin, self.agent, self.actor)
+
 
 _asking: ContextVar[Asking | None] = ContextVar("asking", default=None)
 
 
-def begin(asking: Asking) -> None:
+def begin(asking: Asking | None) -> None:
     """Let what runs from here on, in this context, be on behalf of who asks."""
     _asking.set(asking)
 

@@ -7,12 +7,12 @@ which are written with the change itself.
 
 from __future__ import annotations
 
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
+from ipaddress import IPv4Address, IPv6Address
 from itertools import islice
 from random import getrandbits
 from typing import NamedTuple
@@ -28,13 +28,20 @@ MOST_OPEN = 10_000
 MOST_OF_ONE_USER = 50
 """Rows that one user may have begun within `TOGETHER`; what comes beyond is counted without where from."""
 _AT_ONCE = 500
-_FINGERPRINT_HEX = 8
+_FINGERPRINT_BYTES = 4
 _AGENT_HEX = 16
+
+_UUID_VERSION = 0x4000_8000_0000_0000_0000
+_UUID_RANDOM = ~0xF000_C000_0000_0000_0000
 
 _KEPT = {"token.reuse": EventKind.SIGNAL, "user.vouched": EventKind.ACT}
 """Of what the observer hears about a user, this becomes an event."""
 _REASONS = frozenset({"session.refused"})
 """And this says why the exchange that is going on is refused."""
+
+
+_Number = tuple[int, int]
+"""An address: its version and its bits."""
 
 
 class _What(NamedTuple):
@@ -52,7 +59,7 @@ class _Who(NamedTuple):
     """Who asked, as it was when the row began: the request may go on and learn more."""
 
     request_id: str
-    address: Address | None
+    address: str | None
     origin: str | None
     agent: str
     actor: str | None
@@ -71,7 +78,7 @@ class _Row:
     at: datetime
     last_at: datetime
     count: int = 0
-    id: uuid.UUID | None = None
+    id: str = ""
 
     def now(self, hashed: Callable[[str], str | None]) -> Recorded:
         """Return the row as it is to be written; `hashed` says what is kept of a user agent."""
@@ -83,16 +90,17 @@ class _Row:
             what.kind,
             what.outcome,
             what.reason,
-            presented=who.presented,
-            actor=who.actor,
-            request_id=who.request_id or None,
-            address=None if who.address is None else str(who.address),
-            origin=who.origin,
-            agent=hashed(who.agent),
-            fingerprint=who.shown.hex()[:_FINGERPRINT_HEX] or None,
-            facts=self.facts,
-            count=self.count,
-            last_at=self.last_at if self.count > 1 else None,
+            None,
+            who.presented,
+            who.actor,
+            who.request_id or None,
+            who.address,
+            who.origin,
+            hashed(who.agent),
+            who.shown[:_FINGERPRINT_BYTES].hex() or None,
+            self.facts,
+            self.count,
+            self.last_at if self.count > 1 else None,
         )
         return Recorded(self.id, what.key, event)
 
@@ -116,11 +124,14 @@ class Audit:
         """Return the observer, heard here as well: who notes a sign of misuse need do nothing else."""
         return _Heard(observer, self)
 
-    def exchanged(self, asking: Asking, event: str, outcome: str) -> None:
-        """Keep how a user's token was asked for, and what came of it; nothing when no user is known."""
+    def exchanged(self, asking: Asking, event: str, outcome: str, now: datetime | None = None) -> None:
+        """Keep how a user's token was asked for, and what came of it; nothing when no user is known.
+
+        `now` is for who has read the clock already.
+        """
         if asking.key is not None and asking.key.client:  # else it is what is weighed for a token of nobody
-            exchange = EventKind.EXCHANGE
-            self._keep(_What(asking.key, exchange, event, outcome, asking.reason, asking.generation), asking)
+            what = _What(asking.key, EventKind.EXCHANGE, event, outcome, asking.reason, asking.generation)
+            self._keep(what, asking, now=now)
 
     def refused(self, asking: Asking, act: str, outcome: str) -> None:
         """Keep that an order about a user was not carried out; one that was is kept with its change."""
@@ -133,6 +144,7 @@ class Audit:
         if kind is None:
             return
         said = {name: fact for name, fact in facts.items() if isinstance(fact, str | int | float)}
+        said.pop("request_id", None)  # who asks has it, and what differs by nothing else is the same
         reason, times = said.pop("kind", None), int(said.pop("times", 1))
         asking = replace(who_asks() or Asking(""))
         asking.presented = int(said.pop("generation", 0)) or asking.presented
@@ -182,9 +194,14 @@ class Audit:
             self._observer.note("events.dropped", count=dropped)
 
     def _keep(
-        self, what: _What, asking: Asking, facts: Mapping[str, Fact] | None = None, times: int = 1
+        self,
+        what: _What,
+        asking: Asking,
+        facts: Mapping[str, Fact] | None = None,
+        times: int = 1,
+        now: datetime | None = None,
     ) -> None:
-        now = self._clock()
+        now = now or self._clock()
         shown = b"" if asking.fingerprint is None else asking.fingerprint.digest
         # Not by agent or request: who varies those at will would get a row for each.
         # Whom a sign names besides is part of what it says; figures are not.
@@ -197,13 +214,14 @@ class Audit:
             row = self._open.get(same)
         if row is None and self._of_user.get(what.key, 0) >= MOST_OF_ONE_USER:
             same, asking, facts = _elided(what, asking)
-            row, shown = self._open.get(same), b""
+            row, shown, address = self._open.get(same), b"", None
         if len(self._unwritten) >= MOST_OPEN and (row is None or row not in self._unwritten):
             self._dropped += times
             return
         if row is None:
-            row = self._begin(same, _Row(what, _who(asking, shown), facts, same, now, now))
-        row.count, row.last_at = row.count + times, now
+            row = self._begin(same, _Row(what, _who(asking, address, shown), facts, same, now, now))
+        # What is taken in behind may be older than what was kept at once.
+        row.count, row.last_at = row.count + times, max(row.last_at, now)
         self._unwritten[row] = None
 
     def _begin(self, same: Hashable, row: _Row) -> _Row:
@@ -228,20 +246,27 @@ class Audit:
                 del self._of_user[key]
 
 
-def _new_id() -> uuid.UUID:
-    # It names a row and guards nothing; the system's own randomness costs twice as much.
-    return uuid.UUID(int=getrandbits(128), version=4)
+def _new_id() -> str:
+    """Return a random UUID (RFC 9562, version 4) as text.
+
+    It names a row and guards nothing: the system's own randomness, and a class for it, cost five times more.
+    """
+    return f"{getrandbits(128) & _UUID_RANDOM | _UUID_VERSION:032x}"
 
 
-def _who(asking: Asking, shown: bytes) -> _Who:
-    return _Who(
-        asking.request_id, asking.address, asking.origin, asking.agent, asking.actor, asking.presented, shown
-    )
+def _who(asking: Asking, address: _Number | None, shown: bytes) -> _Who:
+    known = None if address is None else _text(*address)
+    return _Who(asking.request_id, known, asking.origin, asking.agent, asking.actor, asking.presented, shown)
 
 
-def _numbered(address: Address | None) -> Hashable:
+def _numbered(address: Address | None) -> _Number | None:
     """Return what is compared in an address's place: its own hash is made of text, each time."""
     return None if address is None else (address.version, int(address))
+
+
+@lru_cache(maxsize=1024)
+def _text(version: int, number: int) -> str:
+    return str(IPv4Address(number) if version == 4 else IPv6Address(number))  # noqa: PLR2004
 
 
 def _elided(what: _What, asking: Asking) -> tuple[Hashable, Asking, Mapping[str, Fact]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
+from service.broker.asking import Asking, begin, who_asks
 from service.broker.errors import StorageUnavailable
 from service.broker.model import LineageEntry, UserKey
 from service.broker.ports import Clock, GrantStore, Observer
@@ -44,8 +45,8 @@ class Kind(StrEnum):
 
 @dataclass(slots=True)
 class _Noticed:
-    context: Context
-    """The first such request's own, so that its line in the log carries that request's id."""
+    asking: Asking | None
+    """The first who asked so: the line in the log carries that request's id."""
     times: int = 0
     facts: dict[str, int] = field(default_factory=dict)
 
@@ -59,8 +60,11 @@ class Addresses:
 
     def count(self, token: Token, address: Hashable, now: datetime) -> int:
         """Return how many, this one included; counts no further than one more than there may be."""
-        seen = self._seen.pop(token, None) or {}
-        seen.pop(address, None)
+        seen = self._seen.pop(token, None)
+        if seen is None:
+            seen = {}
+        else:
+            seen.pop(address, None)
         seen[address] = now
         if len(seen) > MOST_ADDRESSES:
             lately = [(other, at) for other, at in seen.items() if now - at < _HOUR]
@@ -79,25 +83,36 @@ class Reuses:
         self._observer = observer
         self._clock = clock
         self._addresses = Addresses()
-        self._refused: list[tuple[LineageEntry, str, Context]] = []
-        self._suspects: dict[Token, Context] = {}
+        self._refused: list[tuple[LineageEntry, str, Asking | None]] = []
+        self._suspects: dict[Token, Asking | None] = {}
         self._judged: OrderedDict[Token, int] = OrderedDict()
         self._noticed: dict[tuple[Token, Kind], _Noticed] = {}
 
     def note_refused(self, entry: LineageEntry, reason: str) -> None:
         """Take in that a token was refused. It is told later: some lines take longer to write than others."""
         if len(self._refused) < _MOST_WAITING:
-            self._refused.append((entry, reason, copy_context()))
+            self._refused.append((entry, reason, who_asks()))
 
-    def look_at(self, entry: LineageEntry, generation: int, address: Hashable | None) -> None:
-        """Look at a token that counts, while `generation` is current: where it comes from, how old it is."""
-        token = (entry.key, entry.generation)
-        if address is not None and self._addresses.count(token, address, self._clock()) > MOST_ADDRESSES:
-            self._notice(token, Kind.MANY_ADDRESSES, copy_context(), addresses=MOST_ADDRESSES + 1)
+    def look_at(
+        self,
+        entry: LineageEntry,
+        generation: int,
+        address: Hashable | None,
+        now: datetime | None = None,
+        asking: Asking | None = None,
+    ) -> None:
+        """Look at a token that counts, while `generation` is current: where it comes from, how old it is.
+
+        `now` is when, and `asking` who asked, where this does not run in the request's own context.
+        """
+        token, asking = (entry.key, entry.generation), asking or who_asks()
+        now = now or self._clock()
+        if address is not None and self._addresses.count(token, address, now) > MOST_ADDRESSES:
+            self._notice(token, Kind.MANY_ADDRESSES, asking, addresses=MOST_ADDRESSES + 1)
         if entry.generation < generation and self._judged.get(token) != generation:
             _remember(self._judged, token, generation)
             if len(self._suspects) < _MOST_WAITING:
-                self._suspects[token] = copy_context()
+                self._suspects[token] = asking
 
     async def flush(self) -> None:
         """Tell of what was noticed; what cannot be judged now is kept for the next time."""
@@ -106,19 +121,19 @@ class Reuses:
         await self._judge()
         self._tell()
 
-    def _notice(self, token: Token, kind: Kind, context: Context, **facts: int) -> None:
+    def _notice(self, token: Token, kind: Kind, asking: Asking | None, **facts: int) -> None:
         if len(self._noticed) < _MOST_WAITING:
-            noticed = self._noticed.setdefault((token, kind), _Noticed(context, facts=facts))
+            noticed = self._noticed.setdefault((token, kind), _Noticed(asking, facts=facts))
             noticed.times += 1
 
     def _sort_out(self) -> None:
         """Tell of each refusal, and notice those that are more than that."""
         refused, self._refused = self._refused, []
-        for entry, reason, context in refused:
+        for entry, reason, asking in refused:
             key = None if entry.key is NOBODY else entry.key
-            context.run(self._observer.note, "refresh.refused", key, reason=reason)
+            self._say(asking, "refresh.refused", key, reason=reason)
             if reason == "revoked":
-                self._notice((entry.key, entry.generation), Kind.REVOKED, context)
+                self._notice((entry.key, entry.generation), Kind.REVOKED, asking)
 
     async def _judge(self) -> None:
         """Notice those that are far behind: generations do not say how many lie between them."""
@@ -130,17 +145,29 @@ class Reuses:
         except StorageUnavailable:
             self._suspects = suspects | self._suspects
             raise
-        for (token, context), distance in zip(suspects.items(), distances, strict=True):
+        for (token, asking), distance in zip(suspects.items(), distances, strict=True):
             if distance > FAR_BEHIND:
-                self._notice(token, Kind.FAR_BEHIND, context, behind=distance)
+                self._notice(token, Kind.FAR_BEHIND, asking, behind=distance)
 
     def _tell(self) -> None:
-        """Tell of each token once, however often it came, in the context of the first such request."""
+        """Tell of each token once, however often it came, in the name of the first such request."""
         noticed, self._noticed = self._noticed, {}
         for (token, kind), one in noticed.items():
             (key, generation), facts = token, one.facts
             told = {"kind": kind, "generation": generation, "times": one.times, **facts}
-            one.context.run(self._observer.note, "token.reuse", key, **told)
+            self._say(one.asking, "token.reuse", key, **told)
+
+    def _say(self, asking: Asking | None, event: str, key: UserKey | None, **facts: object) -> None:
+        """Tell in the name of who asked: the audit looks there, and the line has the request's id."""
+        if asking is not None:
+            facts["request_id"] = asking.request_id
+        copy_context().run(self._in_name_of, asking, event, key, facts)
+
+    def _in_name_of(
+        self, asking: Asking | None, event: str, key: UserKey | None, facts: dict[str, object]
+    ) -> None:
+        begin(asking)
+        self._observer.note(event, key, **facts)
 
 
 def _remember(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:

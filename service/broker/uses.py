@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from datetime import datetime
 
 from service.broker.model import CurrentToken, UserKey
 from service.broker.ports import Clock, GrantStore, Use
@@ -23,15 +24,15 @@ class Uses:
         self._pending: dict[UserKey, Use] = {}
         self._known: OrderedDict[tuple[UserKey, bool], int] = OrderedDict()
 
-    def note(self, current: CurrentToken, *, by_browser: bool) -> None:
-        """Remember that this generation's token was given to somebody."""
+    def note(self, current: CurrentToken, *, by_browser: bool, at: datetime | None = None) -> None:
+        """Remember that this generation's token was given to somebody, `at` this instant or now."""
         known = (current.key, by_browser)
         if self._known.get(known) == current.generation:
             return
         self._known[known] = current.generation
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        self._add(Use(current.key, current.generation, self._clock(), by_browser))
+        self._add(Use(current.key, current.generation, at or self._clock(), by_browser))
 
     async def flush(self) -> int:
         """Write what has come together; what cannot be written now is kept for the next time."""

@@ -78,6 +78,18 @@ async def test_what_repeats_later_begins_a_row_of_its_own(audit, shelf, clock):
     assert shelf.counts() == [1, 2]
 
 
+async def test_what_is_taken_in_late_is_of_when_it_was_and_takes_a_row_no_way_back(audit, shelf, clock):
+    earlier = clock()
+    clock.advance(5)
+    exchange(audit)
+    audit.exchanged(asking(), "token.exchanged", "ok", earlier)
+    audit.exchanged(asking(key=BERT), "token.exchanged", "ok", earlier)
+    await audit.flush()
+    mine, berts = shelf.events()
+    assert (mine.at, mine.last_at, mine.count) == (clock(), clock(), 2)
+    assert berts.at == earlier
+
+
 @pytest.mark.parametrize(
     "other",
     [{"outcome": "token_unknown"}, {"token": "another.access-token.of-a-user"}, {"presented": 5},
@@ -207,6 +219,16 @@ async def test_a_sign_of_misuse_that_is_noted_is_kept_with_who_asked(audit, shel
     assert (event.kind, event.event, event.reason) == (EventKind.SIGNAL, "token.reuse", "far_behind")
     assert (event.facts, event.count, event.address) == ({"distance": 5}, 3, "203.0.113.7")
     assert notes.events() == ["token.reuse"]
+
+
+async def test_a_sign_that_requests_of_any_id_give_is_one_row_and_names_the_first(audit, shelf, notes):
+    for request_id in ("r-1", "r-2", "r-3"):
+        begin(asking(request_id=request_id))
+        audit.hearing(notes).note("token.reuse", ANNA, kind="far_behind", request_id=request_id)
+        end()
+    await audit.flush()
+    [event] = shelf.events()
+    assert (event.count, event.request_id, event.facts) == (3, "r-1", None)
 
 
 async def test_a_sign_that_nobodys_request_gave_is_kept_as_well(audit, shelf, notes):

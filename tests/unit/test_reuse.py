@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from structlog.contextvars import bound_contextvars, get_contextvars
 
+from service.broker.asking import Asking, begin, end, who_asks
 from service.broker.errors import StorageUnavailable
 from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES, NOBODY, Addresses, Reuses
 from tests.support.builders import HOUR, NOON, TICK, an_entry
@@ -33,14 +33,16 @@ class Shelf:
 
 
 class Ears:
-    """An observer that keeps what it hears of tokens, and in whose request."""
+    """An observer that keeps what it hears of tokens, and in whose name."""
 
     def __init__(self):
         self.heard = []
         self.refused = []
+        self.names = []
 
     def note(self, event, key=None, **facts):
-        told = {"key": key, **facts, **get_contextvars()}
+        told = {"key": key, **facts}
+        self.names.append(who_asks())
         {"token.reuse": self.heard, "refresh.refused": self.refused}[event].append(told)
 
 
@@ -96,12 +98,70 @@ async def test_what_comes_often_is_one_line_that_says_how_often(reuses, ears):
     assert [heard["times"] for heard in ears.heard] == [5]
 
 
-async def test_the_line_carries_the_id_of_the_request_it_was_noticed_in(reuses, ears):
-    with bound_contextvars(request_id="r-1"):
+class Asked:
+    """Runs as a request of somebody does, and then as nobody's."""
+
+    def __init__(self, request_id):
+        self.asking = Asking(request_id)
+
+    def __enter__(self):
+        begin(self.asking)
+        return self.asking
+
+    def __exit__(self, *_):
+        end()
+
+
+async def test_a_refusal_is_told_in_the_name_of_who_was_refused_and_carries_its_requests_id(reuses, ears):
+    with Asked("r-1") as first:
         reuses.note_refused(an_entry(), "revoked")
-    with bound_contextvars(request_id="of-nobody"):
+    with Asked("of-another"):
         await reuses.flush()
-    assert ears.heard[0]["request_id"] == "r-1"
+    assert [told["request_id"] for told in (*ears.refused, *ears.heard)] == ["r-1", "r-1"]
+    assert ears.names == [first, first]
+
+
+async def test_what_comes_often_is_told_in_the_name_of_the_first(reuses, ears):
+    for request_id in ("r-1", "r-2"):
+        with Asked(request_id):
+            reuses.note_refused(an_entry(), "revoked")
+    await reuses.flush()
+    assert [told["request_id"] for told in ears.refused] == ["r-1", "r-2"]
+    assert [(told["request_id"], told["times"]) for told in ears.heard] == [("r-1", 2)]
+
+
+async def test_who_is_named_is_who_asked_and_not_in_whose_context_it_is_looked_at(reuses, shelf, ears):
+    shelf.distance, somebody = FAR_BEHIND + 1, Asking("r-1")
+    with Asked("of-another"):
+        for address in range(MANY):
+            reuses.look_at(an_entry(7), 12, address, NOON, somebody)
+        await reuses.flush()
+    assert [told["kind"] for told in ears.heard] == ["many_addresses", "far_behind"]
+    assert ears.names == [somebody, somebody]
+    assert {told["request_id"] for told in ears.heard} == {"r-1"}
+
+
+async def test_to_tell_in_somebodys_name_leaves_nothing_of_it_behind(reuses):
+    with Asked("r-1"):
+        reuses.note_refused(an_entry(), "revoked")
+    with Asked("of-another") as other:
+        await reuses.flush()
+        assert who_asks() is other
+
+
+async def test_what_nobody_asked_is_told_in_nobodys_name(reuses, ears):
+    reuses.note_refused(an_entry(), "revoked")
+    with Asked("of-another"):
+        await reuses.flush()
+    assert ears.names == [None, None]
+    assert "request_id" not in ears.heard[0]
+
+
+async def test_addresses_are_counted_by_when_they_came_and_not_by_when_they_are_looked_at(reuses, ears):
+    for address in range(MANY):
+        reuses.look_at(an_entry(), 7, address, NOON + address * HOUR / MOST_ADDRESSES)
+    await reuses.flush()
+    assert ears.heard == []
 
 
 @pytest.mark.parametrize(("behind", "told"), [(FAR_BEHIND, []), (FAR_BEHIND + 1, ["far_behind"])])
