@@ -6,7 +6,6 @@ SIGTERM: no new tick is taken, running flights end, then the pools close.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
@@ -35,7 +34,6 @@ _TICKS_A_LIFETIME = 360
 _AGAIN_S = 1.0
 _AGAIN_AT_MOST_S = 10.0
 _JOB_TIMEOUT_S = 300
-_COLLECTED_AFTER = 10_000
 
 
 def tick_s(lifetime: timedelta) -> int:
@@ -64,7 +62,6 @@ async def work(
     """Work until SIGTERM or SIGINT, or until `stop` is set."""
     stop = stop or _on_signals()
     async with open_broker(settings, observer, tracing) as broker, watch(broker) as watched:
-        _collect_seldom()
         kept = settings.events_kept
         jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer, kept)
         await jobs.upkeep({})
@@ -139,16 +136,6 @@ def _options(settings: Settings, jobs: Jobs) -> dict[str, Any]:
         "log_results": False,
         "health_check_interval": 60,
     }
-
-
-def _collect_seldom() -> None:
-    """Have the collector of cycles pass over what is there for good, and look at the rest less often.
-
-    A refresh leaves next to no cycles behind, but enough objects alive to be looked through again and again.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECTED_AFTER, 10, 10)
 
 
 def _on_signals() -> asyncio.Event:
