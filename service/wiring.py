@@ -40,6 +40,7 @@ from service.broker.answers import Answers
 from service.broker.at_hand import AtHand
 from service.broker.audit import Audit
 from service.broker.background import every
+from service.broker.behind import Behind
 from service.broker.calls import Calls
 from service.broker.circuits import Circuits
 from service.broker.confirmations import Confirmations
@@ -76,6 +77,7 @@ class Broker:
 
     answers: Answers
     at_hand: AtHand
+    behind: Behind
     users: Users
     sweeps: Sweeps
     circuits: Circuits
@@ -98,7 +100,7 @@ class Broker:
         left_s, left = TimeLeft(timeout_s), 0
         for room in (self.refresh, self.confirmations, self.creation):
             left += await room.drain(left_s())
-        for behind in (self.answers.uses, self.answers.reuses):
+        for behind in (self.behind, self.answers.uses, self.answers.reuses):
             with suppress(BrokerError):
                 await behind.flush()
         await self.audit.drain()
@@ -233,9 +235,11 @@ def _use_cases(
     grants = Grants(ports, terms, refresh)
     creation = Creation(ports, terms, calls)
     answers = Answers(ports, terms, refresh, confirmations, grants)
+    behind = Behind(answers.reuses, answers.uses, audit)
     return Broker(
         answers=answers,
-        at_hand=AtHand(ports, looks, terms, answers),
+        at_hand=AtHand(ports, looks, terms, behind),
+        behind=behind,
         users=Users(ports, terms, calls, creation, grants),
         sweeps=Sweeps(ports, terms, refresh, confirmations, calls),
         circuits=circuits,
@@ -276,6 +280,7 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
         await broker.clock.measure()
     for every_s, run in (
         (_LOOK_EVERY_S, look_after),
+        (_FLUSH_EVERY_S, broker.behind.flush),
         (_FLUSH_EVERY_S, broker.answers.uses.flush),
         (_FLUSH_EVERY_S, broker.answers.reuses.flush),
         (_AUDIT_EVERY_S, broker.audit.flush),

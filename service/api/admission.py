@@ -97,10 +97,14 @@ class Admission:
 
         return handle
 
-    def user_of(self, call: Call, caller: Caller, operation: Operation) -> UserKey:
-        """Return whom a call without a query is about; what `guard` refuses it for is raised."""
+    def client_of(self, caller: Caller, operation: Operation) -> str:
+        """Return whose users a call without a query is about; what `guard` refuses it for is raised."""
         _require(caller, operation.scopes)
-        return UserKey(self._only_client(caller).name, _decoded_id(call.raw_id))
+        return self._only_client(caller).name
+
+    def user_at(self, client: str, raw_id: str) -> UserKey:
+        """Return the client's user of this id in a path; UserUnknown when it cannot be one."""
+        return UserKey(client, _decoded_id(raw_id))
 
     def _name_user(self, call: Call, caller: Caller, operation: Operation) -> None:
         """Note whom the path is about, if it can be told: an order that is refused is kept as well."""

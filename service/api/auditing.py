@@ -11,10 +11,10 @@ from typing import Protocol
 from service.api.peers import Peers
 from service.api.routes import Call, Operation
 from service.broker.asking import LONGEST_AGENT, Asking, begin, end
+from service.broker.behind import DONE
 from service.broker.errors import BrokerError
 
 EXCHANGED = "token.exchanged"
-DONE = "ok"
 FAILED = "internal"
 ANOTHER_USERS = "another_users"
 

@@ -22,7 +22,12 @@ class Headers(Protocol):
 
 
 # A percent sign is no part of a token, but a percent-encoded token is only unknown: nothing decodes it.
-_CREDENTIALS = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/=%-]{1,4096})")
+TOKEN_SIGNS = "._~+/=%-"
+"""What a token may have besides letters and digits."""
+LONGEST_TOKEN = 4096
+_CREDENTIALS = re.compile(
+    rf"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9{re.escape(TOKEN_SIGNS)}]{{1,{LONGEST_TOKEN}}})"
+)
 _SHORTEST_TOKEN = 20
 
 

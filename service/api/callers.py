@@ -26,10 +26,13 @@ _NAMES = ("URI", "DNS")
 
 
 class Callers:
-    """Knows the keys, the service accounts and the certificates that may come in."""
+    """Knows the keys, the service accounts and the certificates that may come in.
+
+    `keys` are asked at every request: the same object as long as they are the same ones.
+    """
 
     def __init__(self, doors: Doors) -> None:
-        self._keys = doors.api_keys
+        self.keys = doors.api_keys
         self._tokens = doors.tokens
         self._accounts = {caller.name: caller for caller in doors.service_accounts}
         self._certified = {caller.name: caller for caller in doors.certified}
@@ -46,7 +49,7 @@ class Callers:
             return self._by_certificate(request)
         except BearerMalformed:
             raise KeyUnknown from None
-        caller = self._by_key(presented) or await self._by_token(presented)
+        caller = self.by_key(presented) or await self._by_token(presented)
         if caller is None:
             raise KeyUnknown
         return caller
@@ -59,23 +62,11 @@ class Callers:
             return False
         return True
 
-    def by_same_key(self, request: web.BaseRequest, memo: dict[str, Any]) -> Caller | None:
-        """Return whose key is presented; None when it is none, BearerMissing and BearerMalformed.
-
-        `memo` is kept by whoever knows that these very headers were sent before, on this very connection:
-        as long as the keys are the same ones, so is the caller.
-        """
-        keys = self._keys()
-        if memo.get("keys") is not keys:
-            memo["caller"] = self._by_key(parse_bearer(request.headers, ""))
-            memo["keys"] = keys
-        caller: Caller | None = memo["caller"]
-        return caller
-
-    def _by_key(self, presented: str) -> Caller | None:
+    def by_key(self, presented: str) -> Caller | None:
+        """Return whose key this is, if it is one."""
         digest = hashlib.sha256(presented.encode("ascii")).digest()
         matching = None
-        for key in self._keys():  # all of them, whichever it is
+        for key in self.keys():  # all of them, whichever it is
             if hmac.compare_digest(key.digest, digest):
                 matching = matching or key
         return matching

@@ -56,11 +56,13 @@ class Origins:
 
     def admit_to(self, client: str, call: Call) -> None:
         """Refuse an origin that is another client's, now that the user's client is known."""
-        origin = call.origin
-        if origin is None or origin in self._everywhere or origin in self._by_client.get(client, ()):
-            return
-        call.sharing = b""
-        raise OriginRefused
+        if not self.allows(call.origin, client):
+            call.sharing = b""
+            raise OriginRefused
+
+    def allows(self, origin: str | None, client: str) -> bool:
+        """Whether a page of this origin, which was admitted, may ask for this client's users."""
+        return origin is None or origin in self._everywhere or origin in self._by_client.get(client, ())
 
 
 def require_fetch(call: Call) -> None:

@@ -66,6 +66,15 @@ class ClientDoor:
     email_suffix: int = 0
 
 
+Count = Callable[[str, float], None]
+"""Counts an answer by where its token came from, and the seconds it took."""
+
+
+def tell_each(_: str) -> Count | None:
+    """Have every answer told to the observer."""
+    return None
+
+
 def ignore_id(_: str) -> None:
     """Do nothing with a request's id."""
 
@@ -81,7 +90,8 @@ class Doors:
     with each request's id in the request's own context, so that log lines can carry it, and `waited` there
     with the seconds that it had to wait for a cache before that, on the short way. `follow`, where
     there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in; `audit`
-    keeps who asked for whose token. `at_hand` hands out what a cache holds, the short way.
+    keeps who asked for whose token. `at_hand` hands out what a cache holds, the short way; `tally` returns
+    what counts a route's good answers there, None where the observer is to be told of each.
     """
 
     answers: Answers
@@ -108,3 +118,4 @@ class Doors:
     witnesses: Witnesses = NO_WITNESSES
     audit: Audit = NO_AUDIT
     at_hand: AtHand | None = None
+    tally: Callable[[str], Count | None] = tell_each

@@ -21,6 +21,7 @@ from service.api.errors import Internal, Malformed, NotServed, problem
 from service.api.routes import Call, Router
 from service.api.usecases import Readiness
 from service.broker.errors import BrokerError
+from service.broker.model import UserKey
 from service.broker.ports import Observer
 
 UNPARSABLE = "unparsable"
@@ -76,7 +77,7 @@ class Frame:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer the request."""
         started = time.perf_counter()
-        request_id = request_id_of(request)
+        request_id = given_id(request.headers) or new_id()
         self._enter_request(request_id)
         if waited_s := cast("Waited", request.protocol).take_wait():
             started -= waited_s
@@ -88,28 +89,41 @@ class Frame:
             answer = self.problem(error)
         except Exception as error:  # noqa: BLE001 - the last resort: an answer must leave
             answer = self.failed(error)
-        reply = self.reply(call, answer, started)
+        reply = self._reply(call, answer, started)
         # Reply has what aiohttp's protocol uses of a response; its annotations ask for the class.
         return cast("web.StreamResponse", reply)
 
-    def reply(self, call: Call, answer: Answer, started: float, source: str | None = None) -> Reply:
-        """Make the answer ready for its request, and note that it is done.
+    def _reply(self, call: Call, answer: Answer, started: float) -> Reply:
+        """Make the answer ready for its request, and note that it is done."""
+        headers = b"X-Request-Id: %s\r\n%s" % (call.request_id.encode("ascii"), call.sharing)
+        reply = Reply(answer, call.request, headers, close=self._readiness.draining)
+        self.done(call.key, call.route, call.request.method, answer.status, started, call.request_id)
+        return reply
+
+    def done(
+        self,
+        key: UserKey | None,
+        route: str,
+        method: str,
+        status: int,
+        started: float,
+        request_id: str,
+        source: str | None = None,
+    ) -> None:
+        """Note that a request is done.
 
         `started` is of perf_counter; `source` is where the token came from, if nobody has noted that yet.
         """
-        headers = b"X-Request-Id: %s\r\n%s" % (call.request_id.encode("ascii"), call.sharing)
-        reply = Reply(answer, call.request, headers, close=self._readiness.draining)
         self._observer.note(
             "request.done",
-            call.key,
-            route=call.route,
-            method=call.request.method,
-            status=answer.status,
+            key,
+            route=route,
+            method=method,
+            status=status,
             seconds=time.perf_counter() - started,
-            request_id=call.request_id,
+            request_id=request_id,
             source=source,
         )
-        return reply
 
     async def _answer(self, call: Call) -> Answer:
         path, _, call.query = call.request.raw_path.partition("?")
@@ -137,21 +151,27 @@ class Frame:
             route=UNPARSABLE,
             status=answer.status,
             seconds=0.0,
-            request_id=_new_id(),
+            request_id=new_id(),
             reason=type(error).__name__,
         )
         return Reply(answer, request, b"", close=True)
 
 
-def request_id_of(request: web.BaseRequest) -> str:
-    """Return the id that the caller gave its request, or a new one."""
-    given = request.headers.get("X-Request-Id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
-    return _new_id()
+class Headers(Protocol):
+    """The part of a header collection that is needed here."""
+
+    def get(self, name: str, /) -> str | None:
+        """Return a header's value."""
 
 
-def _new_id() -> str:
+def given_id(headers: Headers) -> str | None:
+    """Return the id that the caller gave its request, if it is one."""
+    given = headers.get("X-Request-Id")
+    return given if given is not None and _REQUEST_ID.fullmatch(given) else None
+
+
+def new_id() -> str:
+    """Return an id for a request without one."""
     # It tells requests apart and guards nothing; the system's own randomness costs five times as much.
     return f"{getrandbits(64):016x}"
 

@@ -17,7 +17,8 @@ from aiohttp import web
 from service.api.docs import docs_page, document_file
 from service.api.doors import Doors, ignore_id
 from service.api.express.connection import ExpressConnection, fits
-from service.api.express.hits import Express, for_browsers, for_services
+from service.api.express.desks import for_browsers, for_services
+from service.api.express.hits import Express
 from service.api.frame import Frame, open_to_all
 from service.api.internal import InternalDoor
 from service.api.observe import ObserveDoor

@@ -5,11 +5,12 @@ Imports the broker's words only; how a use case does its work is none of a door'
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Hashable
+from datetime import datetime
 from typing import Protocol
 
 from service.broker.answers import Admit
+from service.broker.behind import Given
 from service.broker.model import (
     CurrentToken,
     Enrolment,
@@ -21,7 +22,7 @@ from service.broker.model import (
     User,
     UserKey,
 )
-from service.broker.ports import CacheHit, UserQuery
+from service.broker.ports import CacheHit, Found, UserQuery
 
 Look = Fingerprint | UserKey
 
@@ -57,14 +58,20 @@ class AtHand(Protocol):
     def near(self, look: Look) -> CacheHit | None:
         """Return what this process remembers."""
 
-    def ask(self, look: Look) -> Future[CacheHit | None]:
-        """Ask the cache."""
+    def ask(self, look: Look, found: Found) -> None:
+        """Ask the cache; `found` is called with what it holds."""
 
-    def for_browser(self, hit: CacheHit, address: Hashable | None) -> CurrentToken | None:
+    def clock(self) -> datetime:
+        """Return now, as the broker counts it."""
+
+    def for_browser(self, hit: CacheHit, now: datetime) -> CurrentToken | None:
         """Return the token in force in place of the one presented."""
 
-    def for_service(self, hit: CacheHit, *, vouch: bool) -> CurrentToken | None:
+    def for_service(self, hit: CacheHit, now: datetime, *, vouch: bool) -> CurrentToken | None:
         """Return the token of a user."""
+
+    def note(self, given: Given) -> None:
+        """Note what was handed out."""
 
 
 class Users(Protocol):

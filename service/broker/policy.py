@@ -118,6 +118,14 @@ def on_read(current: CurrentToken, marks: Marks, asked: Asked, now: datetime, te
     return Decision.SERVE_AND_REFRESH if freshness is Freshness.STALE else Decision.SERVE
 
 
+def plainly_served(current: CurrentToken, now: datetime, terms: Terms) -> bool:
+    """Whether `on_read` has a token without marks served as it is, to whoever did not present that very one.
+
+    Never says so where it has not; of the last `min_life` of a pair it says nothing.
+    """
+    return now < current.refresh_at and current.expires_at - now > terms.min_life
+
+
 def require_live(grant: Grant | None) -> Grant:
     """Return the grant if it is LIVE; else raise UserUnknown, GrantDead or GrantPaused."""
     if grant is None:

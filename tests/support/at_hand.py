@@ -29,7 +29,10 @@ def nothing(_):
 
 
 class AtHandScript:
-    """Remembers what `near` says, finds what `far` says; once it `waits`, look-ups stay open, in `asked`."""
+    """Remembers what `near` says, finds what `far` says; once it `waits`, look-ups stay open, in `asked`.
+
+    Keeps what it was told of: all that was `noted`, and what was `given`: to whom, or on whose word.
+    """
 
     def __init__(self, near=nothing, far=nothing):
         self.near = near
@@ -37,33 +40,50 @@ class AtHandScript:
         self.waits = False
         self.asked = []
         self.given = []
+        self.noted = []
         self.fails = None
 
     def fingerprint(self, access_token):
         return fingerprint(access_token)
 
-    def ask(self, look):
+    def clock(self):
+        return NOW
+
+    def ask(self, look, found):
         answer = asyncio.get_running_loop().create_future()
+        answer.add_done_callback(lambda ended: found(_what_came_of(ended)))
         self.asked.append(answer)
         if not self.waits:
             answer.set_result(self.far(look))
-        return answer
 
     def find(self, place=-1, look=None):
         """Answer a look-up that is open."""
         self.asked[place].set_result(hit_of(look or fingerprint(HELD)))
 
-    def for_browser(self, hit, address):
-        return self._give(hit, address)
+    def for_browser(self, hit, now):
+        return self._give(hit, now)
 
-    def for_service(self, hit, *, vouch):
-        return self._give(hit, vouch)
+    def for_service(self, hit, now, *, vouch):
+        current = self._give(hit, now)
+        self.given.append(vouch)
+        return current
 
-    def _give(self, hit, asked):
+    def note(self, given):
+        self.noted.append(given)
+        if given.entry is not None:
+            self.given.append(given.address)
+
+    def _give(self, hit, now):
         if self.fails is not None:
             raise self.fails
-        self.given.append(asked)
+        assert now == NOW
         return hit.current
+
+
+def _what_came_of(look_up):
+    """What is told of a look-up that ended: what it found, and nothing where it failed."""
+    failed = look_up.cancelled() or look_up.exception() is not None
+    return None if failed else look_up.result()
 
 
 class TellingAnswers(AnswersScript):

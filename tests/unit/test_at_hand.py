@@ -1,122 +1,28 @@
 """What is at hand is given exactly as the broker itself gives it from the same cache, or not at all."""
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.adapters.vault import FingerprintRing
-from service.broker.answers import Answers
-from service.broker.at_hand import AtHand
-from service.broker.errors import BrokerError
 from service.broker.model import Binding
-from service.broker.policy import Terms
 from service.broker.ports import CacheHit
-from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES
+from service.broker.reuse import MOST_ADDRESSES
 from tests.support.builders import DAY, HOUR, MINUTE, NOON, SECOND, TICK, a_current, an_entry
-from tests.support.cached import Notes
+from tests.support.sides import TERMS, a_side, asked
 
-TERMS, TOKEN = Terms(), "an.access-token.that-was-presented"
+TOKEN = "an.access-token.that-was-presented"
 CURRENT_ONLY = replace(TERMS, superseded_window=timedelta(0))
-
-
-class Weighty(Exception):
-    """The answer would take more than the cache: the database, upstream, or work behind the caller."""
-
-
-class Store:
-    """The database: takes what is written behind, and is asked nothing on a caller's time."""
-
-    def __init__(self):
-        self.uses = []
-
-    async def note_uses(self, uses):
-        self.uses += uses
-
-    async def behind(self, tokens):
-        return [FAR_BEHIND + 1] * len(tokens)
-
-    def __getattr__(self, name):
-        async def asked(*_, **__):
-            raise Weighty(name)
-
-        return asked
-
-
-class Kicks:
-    """Refreshes and confirmations: to begin one is weighty."""
-
-    def running(self, *_):
-        return True
-
-    def __getattr__(self, name):
-        def begun(*_):
-            raise Weighty(name)
-
-        return begun
-
-
-class Cached:
-    """A cache that holds one hit, for whoever asks."""
-
-    def __init__(self, hit):
-        self.hit = hit
-
-    async def find(self, _):
-        return self.hit
-
-    async def current(self, _):
-        return self.hit
-
-    async def recently_confirmed(self, *_):
-        return False
-
-
-@dataclass
-class Side:
-    """A broker over a cache with one hit, what is at hand beside it, and what both wrote behind."""
-
-    answers: Answers
-    at_hand: AtHand
-    notes: Notes
-    store: Store
-    ring: FingerprintRing
-
-    async def written(self):
-        """What was noted of the exchanges so far but for where they were answered from."""
-        await self.answers.uses.flush()
-        await self.answers.reuses.flush()
-        return [noted for noted in self.notes.heard if noted[0] != "answer"], self.store.uses
-
-
-def a_side(hit, *, now=NOON, terms=TERMS, keys=1):
-    notes, store = Notes(), Store()
-    ring = FingerprintRing([(f"f{number}", b"%d" % number * 32) for number in range(keys)])
-    ports = SimpleNamespace(
-        cache=Cached(hit), grants=store, observer=notes, clock=lambda: now, fingerprints=ring
-    )
-    answers = Answers(ports, terms, Kicks(), Kicks(), None)
-    looks = SimpleNamespace(near=None, ask=None)
-    return Side(answers, AtHand(ports, looks, terms, answers), notes, store, ring)
-
-
-async def asked(coroutine):
-    """What the broker gives of what is cached; None when it would have to do more, or refuses."""
-    try:
-        return await coroutine
-    except (Weighty, BrokerError):
-        return None
 
 
 async def browser(hit, *addresses, **conditions):
     """What both sides give a browser, and what each wrote behind."""
     short, long = a_side(hit, **conditions), a_side(hit, **conditions)
     for address in addresses or ("home",):
-        ours = short.at_hand.for_browser(hit, address)
+        ours = short.for_browser(hit, address)
         theirs = await asked(long.answers.for_browser(TOKEN, address=address))
     return ours, theirs, await short.written(), await long.written()
 
@@ -124,7 +30,7 @@ async def browser(hit, *addresses, **conditions):
 async def service(hit, *, vouch=False, **conditions):
     """What both sides give a service, and what each wrote behind."""
     short, long = a_side(hit, **conditions), a_side(hit, **conditions)
-    ours = short.at_hand.for_service(hit, vouch=vouch)
+    ours = short.for_service(hit, vouch=vouch)
     theirs = await asked(long.answers.for_service(hit.current.key, min_ttl_s=None, vouch=vouch))
     return ours, theirs, await short.written(), await long.written()
 
@@ -169,7 +75,7 @@ async def test_an_older_token_that_counts_is_given_the_one_in_force(hit, now):
 async def test_what_is_in_any_doubt_is_left_to_the_broker_with_nothing_noted(hit, now):
     side = a_side(hit, now=now)
 
-    assert side.at_hand.for_browser(hit, "home") is None
+    assert side.for_browser(hit, "home") is None
     assert await side.written() == ([], [])
 
 
@@ -192,7 +98,7 @@ async def test_both_ways_count_in_one_place():
     side = a_side(a_hit())
     for number in range(MOST_ADDRESSES + 1):
         if number % 2:
-            side.at_hand.for_browser(a_hit(), number)
+            side.for_browser(a_hit(), number)
         else:
             await side.answers.for_browser(TOKEN, address=number)
     heard, uses = await side.written()
@@ -233,7 +139,7 @@ async def test_a_service_is_given_a_fresh_token_as_by_the_broker(hit, vouch, now
 async def test_what_takes_more_for_a_service_is_left_to_the_broker(hit, vouch, now):
     side = a_side(hit, now=now)
 
-    assert side.at_hand.for_service(hit, vouch=vouch) is None
+    assert side.for_service(hit, vouch=vouch) is None
     assert await side.written() == ([], [])
     assert (await service(hit, vouch=vouch, now=now))[1] is None
 

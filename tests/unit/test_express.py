@@ -9,6 +9,7 @@ import pytest
 
 from service.api.doors import ClientDoor
 from service.broker.asking import who_asks
+from service.broker.behind import DONE
 from tests.support.at_hand import AtHandScript, TellingAnswers, fingerprint, hit_of
 from tests.support.doors import CURRENT, HELD, ORIGIN, api_key, open_house
 from tests.support.talk import BEARER, request, talk
@@ -56,6 +57,8 @@ async def played(raw, at_hand=None, listener="public", **settings):
         line.say(raw)
         answer = await line.hear(body=not raw.startswith(b"HEAD"))
     given = answers.given + (at_hand.given if at_hand is not None else [])
+    for one in at_hand.noted if at_hand is not None else ():
+        kept.exchanged(one.asking, one.event, DONE)
     return comparable([answer, house.notes.heard, kept.told, given]), answers.calls
 
 
@@ -200,24 +203,27 @@ async def test_an_answer_of_the_short_way_is_what_was_at_hand():
 
 
 class Watcher(AtHandScript):
-    """Sees on whose behalf it runs, before and after a request is let in."""
+    """Sees on whose behalf it runs."""
 
     def __init__(self, where):
         super().__init__(**{where: hit_of})
         self.entered = ContextVar("entered", default=None)
-        self.before, self.within = [], []
+        self.seen = []
 
-    def ask(self, look):
-        self.before.append((self.entered.get(), who_asks()))
-        return super().ask(look)
+    def ask(self, look, found):
+        self.look_around()
+        super().ask(look, found)
 
     def fingerprint(self, access_token):
-        self.before.append((self.entered.get(), who_asks()))
+        self.look_around()
         return fingerprint(access_token)
 
-    def for_browser(self, hit, address):
-        self.within.append((self.entered.get(), who_asks().request_id))
-        return super().for_browser(hit, address)
+    def for_browser(self, hit, now):
+        self.look_around()
+        return super().for_browser(hit, now)
+
+    def look_around(self):
+        self.seen.append((self.entered.get(), who_asks()))
 
 
 @pytest.mark.parametrize("where", ["near", "far"])
@@ -228,5 +234,5 @@ async def test_nothing_of_a_request_is_left_for_the_next_one_of_its_connection(w
             line.say(request(BEARER, f"X-Request-Id: {name}"))
             await line.hear()
 
-    assert set(at_hand.before) == {(None, None)}
-    assert at_hand.within == [("first", "first"), ("second", "second")]
+    assert set(at_hand.seen) == {(None, None)}
+    assert [given.asking.request_id for given in at_hand.noted] == ["first", "second"]

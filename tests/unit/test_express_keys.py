@@ -20,16 +20,6 @@ class Keys:
         return self.value
 
 
-class Heard:
-    """An audit that hears who asked."""
-
-    def __init__(self):
-        self.actors = []
-
-    def exchanged(self, asking, event, outcome):
-        self.actors.append((asking.actor, outcome))
-
-
 def asks(key):
     return request(f"Authorization: Bearer {key}", target=TOKEN)
 
@@ -40,17 +30,16 @@ def keys():
 
 
 async def statuses(keys, *steps):
-    """What each step is answered, and who was heard; a step is a key that asks, or the keys from now on."""
-    heard, answers = Heard(), []
-    opened = open_house(at_hand=AtHandScript(near=hit_of), api_keys=keys, audit=heard)
-    async with opened as house, talk(house, "internal") as line:
+    """What each step is answered, and who was given; a step is a key that asks, or the keys from now on."""
+    at_hand, answers = AtHandScript(near=hit_of), []
+    async with open_house(at_hand=at_hand, api_keys=keys) as house, talk(house, "internal") as line:
         for step in steps:
             if isinstance(step, str):
                 line.say(asks(step))
                 answers.append(int((await line.hear()).split()[1]))
             else:
                 keys.value = step
-    return answers, [actor for actor, _ in heard.actors], house.answers.calls
+    return answers, [given.asking.actor for given in at_hand.noted], house.answers.calls
 
 
 async def test_the_same_key_is_the_same_caller_all_along(keys):

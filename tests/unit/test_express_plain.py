@@ -1,31 +1,11 @@
 """Which chunks are read without aiohttp: one plain request each, and what aiohttp reads in the same bytes."""
 
-import asyncio
-
 import pytest
-from aiohttp.http_parser import HttpRequestParser, HttpRequestParserPy
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.api.express.plain import LONGEST, LONGEST_KEPT, PlainReader
-
-PEER = "192.0.2.7"
-TOKEN = "Authorization: Bearer held-token.hhhhhhhhhh"
-
-
-def read_plain(raw, reader=None):
-    """Read a chunk as the first of its connection, or as the next one of a reader."""
-    return (reader or PlainReader(PEER)).read(raw)
-
-
-def chunk(*lines, start="GET /refresh HTTP/1.1", host="Host: x", end="\r\n"):
-    return "\r\n".join([start, *([host] if host else []), *lines, end]).encode("latin-1")
-
-
-def padded(length):
-    """A plain request of so many bytes."""
-    bare = chunk(TOKEN, "Cookie: c")
-    return bare.replace(b"Cookie: c", b"Cookie: " + b"c" * (length - len(bare) + 1))
+from service.api.express.plain import LONGEST
+from tests.support.plainly import PARSERS, PEER, TOKEN, chunk, padded, parsed, read_plain
 
 
 def test_a_plain_request_is_read_as_it_was_sent():
@@ -161,68 +141,6 @@ def test_a_second_host_is_left_to_aiohttp():
     assert read_plain(chunk("Host: x")) is None
 
 
-def test_headers_that_come_again_are_read_once_and_what_was_found_out_by_them_stays():
-    reader = PlainReader(PEER)
-    first = read_plain(chunk(TOKEN), reader)
-    first.headers.memo["caller"] = "somebody"
-
-    again = read_plain(chunk(TOKEN, start="GET /other HTTP/1.1"), reader)
-
-    assert (again.raw_path, again.headers.memo) == ("/other", {"caller": "somebody"})
-
-
-@pytest.mark.parametrize("other", [chunk(TOKEN + "x"), chunk(TOKEN, host="Host: y"), chunk(), chunk("Te: x")])
-def test_nothing_of_it_is_taken_for_other_headers_nor_after_them(other):
-    reader = PlainReader(PEER)
-    read_plain(chunk(TOKEN), reader).headers.memo["caller"] = "somebody"
-
-    request = read_plain(other, reader)
-
-    assert request is None or request.headers.memo == {}
-    assert read_plain(chunk(TOKEN), reader).headers.memo == {}
-
-
-def test_long_headers_are_not_kept_for_a_connection_that_may_only_wait():
-    reader, raw = PlainReader(PEER), padded(LONGEST_KEPT + 100)
-    read_plain(raw, reader).headers.memo["caller"] = "somebody"
-
-    assert read_plain(raw, reader).headers.memo == {}
-    assert len(reader._block) <= LONGEST_KEPT
-
-
-@given(st.lists(st.sampled_from([*PLAIN.values(), *NOT_PLAIN.values()]), max_size=6))
-def test_what_came_before_changes_nothing_of_what_is_read(chunks):
-    reader = PlainReader(PEER)
-    for raw in chunks:
-        alone, after = read_plain(raw), read_plain(raw, reader)
-        assert (alone is None) == (after is None)
-        assert alone is None or alone.headers._given == after.headers._given
-
-
-class Flow:
-    """What the parser tells to slow down."""
-
-    def pause_reading(self):
-        pass
-
-
-def parsed(parser, raw):
-    """What aiohttp reads in these bytes: one message and nothing else, as the doors see it."""
-    loop = asyncio.new_event_loop()
-    try:
-        reading = parser(Flow(), loop, 2**16, max_line_size=65536, max_field_size=65536)
-        ((message, payload),), upgraded, rest = reading.feed_data(raw)
-    finally:
-        loop.close()
-    assert payload.is_eof()
-    assert (upgraded, rest, message.upgrade, message.chunked, message.should_close) == (
-        False,
-        b"",
-        *[False] * 3,
-    )
-    return (message.method, message.path, tuple(message.version), dict(message.headers))
-
-
 NAMES = st.sampled_from(
     ["Origin", "authorization", "HOST", "Cookie", "X-Forwarded-For", "Expect", "Connection"]
 )
@@ -236,7 +154,7 @@ PATHS = st.text(st.characters(min_codepoint=0x1F, max_codepoint=0x80), max_size=
 STARTS = st.tuples(METHODS, PATHS).map(lambda parts: f"{parts[0]} /{parts[1]} HTTP/1.1")
 
 
-@pytest.mark.parametrize("parser", [HttpRequestParser, HttpRequestParserPy], ids=["compiled", "python"])
+@pytest.mark.parametrize("parser", PARSERS.values(), ids=PARSERS)
 @given(lines=LINES, start=STARTS, end=st.sampled_from(["\r\n", "\r\n ", "\n", ""]))
 @example(lines=["Origin: a"], start="GET /a#b HTTP/1.1", end="\r\n")
 @example(lines=["Origin:  a "], start="GET /refresh HTTP/1.1", end="\r\n")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from service.api.express.hits import Express, Pending
+from service.api.express.hits import Express, Visit
 from service.api.express.plain import PlainReader
 from service.api.protocol import Connection
 
@@ -39,7 +39,16 @@ def fits() -> bool:
 class ExpressConnection(Connection):
     """One connection."""
 
-    __slots__ = ("_close_after", "_express", "_held", "_on_its_way", "_plain", "_reader", "_waited_s")
+    __slots__ = (
+        "_answered",
+        "_close_after",
+        "_express",
+        "_held",
+        "_on_its_way",
+        "_plain",
+        "_reader",
+        "_waited_s",
+    )
 
     def __init__(
         self, server: Server, frame: Frame, loop: asyncio.AbstractEventLoop, express: Express
@@ -47,7 +56,8 @@ class ExpressConnection(Connection):
         super().__init__(server, frame, loop)
         self._express = express
         self._plain = True
-        self._on_its_way: asyncio.Future[CacheHit | None] | None = None
+        self._on_its_way = False
+        self._answered: asyncio.Future[None] | None = None
         self._held = b""
         self._close_after = False
         self._waited_s = 0.0
@@ -61,7 +71,7 @@ class ExpressConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         """Answer a plain request, or hand the chunk on; what comes while one is waited for waits as well."""
-        if self._on_its_way is not None:
+        if self._on_its_way:
             self._hold(data)
         elif not (self._plain and self._take(data)):
             super().data_received(data)
@@ -73,18 +83,18 @@ class ExpressConnection(Connection):
 
     def close(self) -> None:
         """End the connection once what is waited for is answered."""
-        if self._on_its_way is None:
-            super().close()
-        else:
+        if self._on_its_way:
             self._close_after = True
+        else:
+            super().close()
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let what is waited for be answered first: it takes as long as the cache may, which is not long."""
-        while self._on_its_way is not None:
-            done, _ = await asyncio.wait({self._on_its_way}, timeout=timeout)
+        while self._on_its_way:
+            self._answered = self._loop.create_future()
+            done, _ = await asyncio.wait({self._answered}, timeout=timeout)
             if not done:
                 break
-            await asyncio.sleep(0)  # for the answer to it, which goes out once the wait is over
         await super().shutdown(timeout)
 
     def _take(self, data: bytes) -> bool:
@@ -100,7 +110,7 @@ class ExpressConnection(Connection):
             return False
         self._stop_timer()
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        if isinstance(answer, Pending):
+        if isinstance(answer, Visit):
             self._wait_for(answer, data)
         elif self.transport is not None:
             self.transport.write(answer)
@@ -119,38 +129,37 @@ class ExpressConnection(Connection):
             and not transport.get_write_buffer_size()
         )
 
-    def _wait_for(self, pending: Pending, data: bytes) -> None:
-        self._on_its_way = pending.look
+    def _wait_for(self, visit: Visit, data: bytes) -> None:
+        self._on_its_way = True
 
-        def found(look: asyncio.Future[CacheHit | None]) -> None:
-            self._on_its_way = None
-            # Looked at in any case: asyncio would log an error that nobody has.
-            hit = None if look.cancelled() or look.exception() else look.result()
-            # And finished in any case: that a client has left meanwhile changes nothing of what is noted.
-            answer = pending.finish(hit)
-            if self.transport is None or self._force_close:
-                return
-            if answer is None:
-                asked_at = self._next_keepalive_close_time - self._keepalive_timeout
-                self._waited_s = self._loop.time() - asked_at
-                super(ExpressConnection, self).data_received(data)
-            else:
-                self.transport.write(answer)
-            self._go_on()
+        def found(hit: CacheHit | None) -> None:
+            self._on_its_way = False
+            # Finished in any case: that a client has left meanwhile changes nothing of what is noted.
+            answer = self._express.finish(visit, hit)
+            if self.transport is not None and not self._force_close:
+                self._go_on(answer, data)
+            if self._answered is not None and not self._answered.done():
+                self._answered.set_result(None)
 
-        pending.look.add_done_callback(found)
+        self._express.ask(visit, found)
 
     def _hold(self, data: bytes) -> None:
         """Keep what came too early; whoever sends on without waiting for answers is read no further."""
         self._held += data
         self._pause_transport_reading()
 
-    def _go_on(self) -> None:
-        """Take in what came meanwhile."""
+    def _go_on(self, answer: bytes | None, data: bytes) -> None:
+        """Send the answer, or hand the request on; then take in what came meanwhile."""
+        if answer is None:
+            asked_at = self._next_keepalive_close_time - self._keepalive_timeout
+            self._waited_s = self._loop.time() - asked_at
+            super().data_received(data)
+        elif self.transport is not None:
+            self.transport.write(answer)
         held, self._held = self._held, b""
         if held:
             self.data_received(held)
-        if self._on_its_way is not None:
+        if self._on_its_way:
             return
         if self._close_after:
             self.close()

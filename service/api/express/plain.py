@@ -7,16 +7,22 @@ A header that could change where a request ends, or what a connection is, is in 
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from aiohttp import HttpVersion11
+
+from service.api.bearer import LONGEST_TOKEN, TOKEN_SIGNS
 
 LONGEST = 16_384
 LONGEST_KEPT = 2_048
 """Of headers that are kept until the next request: many connections wait long, and each keeps its own."""
 
 _LINE = re.compile(rb"(GET|HEAD|OPTIONS) (/[!-~]{0,2048}) HTTP/1\.1\r\n")
+_BEARER = re.compile(rb"\nauthorization: bearer ([!-~]+)\r\n", re.IGNORECASE)
+_OF_TOKENS = (string.ascii_letters + string.digits + TOKEN_SIGNS).encode()
 _HEADERS = re.compile(r"(?:[A-Za-z0-9-]{1,64}: (?! )[ -~]*(?<! )\r\n){1,64}\r\n")
 """Spaces around a value are no part of it, and aiohttp takes them off: none are taken here."""
 _HEADER = re.compile(r"([^:]+): ([^\r]*)\r\n")
@@ -43,13 +49,15 @@ Default = TypeVar("Default")
 class Headers:
     """The headers of such a request, asked as aiohttp's are; none is there twice."""
 
-    __slots__ = ("_given", "memo")
+    __slots__ = ("_given", "memo", "token")
 
     def __init__(self, given: dict[str, str]) -> None:
         """Take them by their names in lower case."""
         self._given = given
+        self.token = ""
+        """The bearer token, where it is known already that it is nothing else."""
         self.memo: dict[str, Any] = {}
-        """What was found out by them alone, as long as the same ones come on the same connection."""
+        """What was found out by them, without the token, as long as they come on the same connection."""
 
     def get(self, name: str, default: Default = None) -> str | Default:  # type: ignore[assignment]
         """Return a header's value."""
@@ -59,6 +67,11 @@ class Headers:
         """Return every value of a header: one."""
         value = self._given.get(name.lower())
         return default if value is None else (value,)
+
+    def present(self, scheme: str, token: str) -> None:
+        """Take another token in the place of the one that came last."""
+        self.token = token
+        self._given["authorization"] = scheme + token
 
 
 class PlainRequest:
@@ -79,33 +92,67 @@ class PlainRequest:
         self.remote = remote
 
 
-class PlainReader:
-    """Reads one connection's requests: a client's headers seldom change from one to the next."""
+@dataclass(slots=True)
+class _Seen:
+    """Headers as they came last: the bytes before and after the token, and what stands for them."""
 
-    __slots__ = ("_block", "_headers", "_remote")
+    front: bytes
+    back: bytes
+    scheme: str
+    headers: Headers
+
+
+class PlainReader:
+    """Reads one connection's requests: but for the token, a client's headers seldom change.
+
+    A request holds its headers no longer than until the next one is read.
+    """
+
+    __slots__ = ("_line", "_remote", "_seen", "_start")
 
     def __init__(self, remote: str | None) -> None:
         """`remote` is the address at the other end."""
         self._remote = remote
-        self._block = b""
-        self._headers: Headers | None = None
+        self._line = b""
+        self._start = ("", "")
+        self._seen: _Seen | None = None
 
     def read(self, chunk: bytes) -> PlainRequest | None:
         """Return the request, or None when the chunk is anything but exactly one of this kind."""
-        line = _LINE.match(chunk)
-        if line is None or len(chunk) > LONGEST:
+        end = chunk.find(b"\n") + 1
+        if len(chunk) > LONGEST or not (chunk[:end] == self._line or self._begins(chunk[:end])):
             return None
-        headers = self._same(chunk[line.end() :])
-        if headers is None:
-            return None
-        method, path = line.groups()
-        return PlainRequest(method.decode("ascii"), path.decode("ascii"), headers, self._remote)
+        headers = self._again(chunk, end) or self._anew(chunk[end:])
+        return None if headers is None else PlainRequest(*self._start, headers, self._remote)
 
-    def _same(self, block: bytes) -> Headers | None:
-        if self._headers is not None and block == self._block:
-            return self._headers
+    def _begins(self, line: bytes) -> bool:
+        start = _LINE.fullmatch(line)
+        if start is None:
+            return False
+        method, path = start.groups()
+        self._line, self._start = line, (method.decode("ascii"), path.decode("ascii"))
+        return True
+
+    def _again(self, chunk: bytes, begin: int) -> Headers | None:
+        """Return the headers that came last if these are the same, but perhaps for the token."""
+        seen = self._seen
+        if seen is None or not (chunk.startswith(seen.front, begin) and chunk.endswith(seen.back)):
+            return None
+        token = chunk[begin + len(seen.front) : -len(seen.back)]
+        # What it is made of cannot end a header: where it begins and ends is where it did before.
+        if not 0 < len(token) <= LONGEST_TOKEN or token.translate(None, _OF_TOKENS):
+            return None
+        seen.headers.present(seen.scheme, token.decode("ascii"))
+        return seen.headers
+
+    def _anew(self, block: bytes) -> Headers | None:
         headers = _headers(block)
-        self._block, self._headers = (block, headers) if len(block) <= LONGEST_KEPT else (b"", None)
+        bearer = None if headers is None or len(block) > LONGEST_KEPT else _BEARER.search(b"\n" + block)
+        self._seen = None
+        if headers is not None and bearer is not None:
+            begin, end = bearer.span(1)
+            scheme = block[begin - 8 : begin - 1].decode("ascii")
+            self._seen = _Seen(block[: begin - 1], block[end - 1 :], scheme, headers)
         return headers
 
 
