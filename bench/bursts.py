@@ -121,5 +121,5 @@ def _settled_sources(one: Contestant) -> dict[str, float]:
     """Return the sources once the last requests of the burst, which nobody waits for, have been counted."""
     if one.observe is None:
         return {}
-    time.sleep(0.02)
+    time.sleep(0.1)
     return one.answers_by_source()

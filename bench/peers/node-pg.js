@@ -3,13 +3,13 @@ import { createServer } from "node:http";
 import pg from "pg";
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
-const FIND = 'SELECT "currentToken", "expiresAt" FROM "User" WHERE "accessToken" = $1';
+const FIND = { name: "find", text: 'SELECT "currentToken", "expiresAt" FROM "User" WHERE "accessToken" = $1' };
 
 const server = createServer(async (request, response) => {
   const old = request.headers.authorization?.replace(/^Bearer /, "");
   if (!old) return answer(response, 401, { accessToken: "" });
   try {
-    const { rows } = await pool.query(FIND, [old]);
+    const { rows } = await pool.query({ ...FIND, values: [old] });
     if (rows.length === 0) return answer(response, 401, { accessToken: "" });
     const { currentToken, expiresAt } = rows[0];
     answer(response, 200, { accessToken: currentToken, accessTokenExpiresAt: expiresAt.getTime() });
