@@ -18,7 +18,6 @@ from service.broker.flights import TimeLeft
 from service.callers import NO_MEANS, Means, open_means, require_usable
 from service.listening import Sockets, bind_all
 from service.readiness import Readiness, readiness_of
-from service.roles import collect_seldom
 from service.sessions import announce, open_witnesses, require_usable_keys
 from service.wiring import Broker, open_broker
 
@@ -62,7 +61,6 @@ async def serve_from(
         doors = doors_of(settings, broker, readiness, telemetry, witnesses, means)
         listeners = await open_doors(doors, sockets, drain_s=drain_s, others=others)
         where = {name: f"{at.host}:{at.port}" for name, at in listeners.open.items()}
-        collect_seldom()
         telemetry.note(f"{whose}.started", None, **where)
         up()
         await stop.wait()
