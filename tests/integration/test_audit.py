@@ -34,6 +34,7 @@ async def house(world):
 
 async def told(house, world, **asked):
     """What the internal listener tells of anna, the oldest first."""
+    await world.broker.behind.flush()
     await world.broker.answers.reuses.flush()
     await world.broker.audit.flush()
     query = "&".join(f"{name}={value}" for name, value in asked.items())

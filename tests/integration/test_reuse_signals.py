@@ -9,6 +9,7 @@ from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES
 
 async def noticed(world, anna):
     """What was told of anna's tokens, once everything is written that was to be."""
+    await world.broker.behind.flush()
     await world.broker.answers.reuses.flush()
     await world.broker.audit.flush()
     told = [facts["kind"] for facts in world.heard("token.reuse", anna)]
@@ -65,6 +66,7 @@ async def test_every_refusal_is_told_of_with_its_reason_once_its_answer_is_given
     for token in tokens:
         with pytest.raises(TokenUnknown):
             await world.browser(token)
+    await world.broker.behind.flush()
     await world.broker.answers.reuses.flush()
     told = [(key, facts) for event, key, facts in world.notes.heard if event == "refresh.refused"]
     reasons = ("revoked", "paused", "unknown")
