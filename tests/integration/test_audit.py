@@ -224,6 +224,7 @@ async def test_who_may_not_read_a_token_is_told(house, world):
 async def test_after_a_delete_the_events_are_still_told_and_nobody_elses_are_made_up(house, world):
     _, old, _ = await a_page(world)
     await house.refresh(old, **BROWSER)
+    await world.broker.behind.flush()
     await world.broker.audit.flush()
     await house.service("DELETE", USER, **ORDER)
     events = await told(house, world)
@@ -232,11 +233,22 @@ async def test_after_a_delete_the_events_are_still_told_and_nobody_elses_are_mad
     assert (await house.service("GET", "/v1/users/nobody/events"))[0] == 404
 
 
+async def test_an_exchange_that_is_noted_only_behind_a_delete_does_not_say_who_asked(house, world):
+    _, old, _ = await a_page(world)
+    await house.refresh(old, **BROWSER)
+    await house.service("DELETE", USER, **ORDER)
+    events = await told(house, world)
+    [exchange] = [event for event in events if event["event"] == "token.exchanged"]
+    assert of(exchange, "outcome", "count") == ("ok", 1)
+    assert of(exchange, "address", "fingerprint", "agent", "origin") == (None,) * 4
+
+
 async def test_no_token_secret_or_user_agent_is_in_any_row(house, world):
     anna, old, new = await a_page(world)
     for token in (old, new):
         await house.refresh(token, **BROWSER, Cookie="session=hush")
     await house.service("POST", f"{USER}/refresh", {"refused": old}, **BROWSER)
+    await world.broker.behind.flush()
     await world.broker.audit.flush()
     written = str(await world.sql("SELECT to_jsonb(a)::text FROM audit_events a"))
     assert written.count("token.") == 3
@@ -279,6 +291,7 @@ async def test_while_postgresql_is_away_pages_are_answered_and_told_of_afterward
     with monkeypatch.context() as away:
         away.setattr(database, "connection", _away)
         assert [(await house.refresh(old, **BROWSER))[0] for _ in range(3)] == [200] * 3
+        await world.broker.behind.flush()
         with pytest.raises(StorageUnavailable):
             await world.broker.audit.flush()
     [event] = await told(house, world, kind="exchange")
