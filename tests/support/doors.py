@@ -199,8 +199,11 @@ class _Anywhere:
 
 
 @asynccontextmanager
-async def open_house(*, answers=None, users=None, ready=None, drain_s=5, **settings):
-    """Open the three listeners, which take `drain_s` to close at most; `settings` are fields of Doors."""
+async def open_house(*, answers=None, users=None, ready=None, drain_s=5, hears=None, **settings):
+    """Open the three listeners, which take `drain_s` to close at most; `settings` are fields of Doors.
+
+    `hears` is told in place of the house's own notes.
+    """
     house = House(answers or AnswersScript(), users or UsersScript(), Notes(), ready or Ready(), None, None)
     defaults = {
         "clients": [ClientDoor("acme", frozenset({ORIGIN}), email_suffix=26)],
@@ -210,7 +213,7 @@ async def open_house(*, answers=None, users=None, ready=None, drain_s=5, **setti
     doors = Doors(
         answers=house.answers,
         users=house.users,
-        observer=house.notes,
+        observer=hears or house.notes,
         readiness=house.ready,
         **(defaults | settings),
     )

@@ -195,6 +195,7 @@ class World:
     async def sweep(self, broker=None, client="default"):
         """One tick's work ahead of time for a client, all first uses written before it."""
         for each in self.brokers:
+            await each.behind.flush()
             await each.answers.uses.flush()
         return await (broker or self.broker).sweeps.sweep(client, 500)
 
@@ -203,6 +204,7 @@ class World:
         passed = timedelta(**duration)
         _age(self.sandbox.state, int(passed / timedelta(milliseconds=1)))
         for each in self.brokers:
+            await each.behind.flush()
             await each.answers.uses.flush()
         for table, columns in _INSTANTS.items():
             earlier = ", ".join(f"{column} = {column} - $1::interval" for column in columns.split())
