@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.broker.model import Binding
@@ -166,6 +166,7 @@ HITS = st.builds(
 NOWS = near_to(NOON, NOON + 50 * MINUTE, NOON + HOUR - 60 * SECOND, NOON + HOUR)
 
 
+@settings(deadline=None)
 @given(hit=HITS, now=NOWS, terms=st.sampled_from([TERMS, CURRENT_ONLY]), vouch=st.booleans())
 @example(hit=a_hit(), now=NOON, terms=TERMS, vouch=False)
 def test_never_more_is_given_than_by_the_broker(hit, now, terms, vouch):

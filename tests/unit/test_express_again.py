@@ -191,7 +191,7 @@ def found_out(headers):
     return {name: value for name, value in headers._given.items() if name != "authorization"}
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(conversations())
 @example([FIRST, *REFUSED.values(), *OTHERS.values(), FIRST])
 def test_each_chunk_of_a_connection_is_read_as_if_it_came_alone_and_as_aiohttp_reads_it(chunks):
@@ -207,7 +207,7 @@ def test_each_chunk_of_a_connection_is_read_as_if_it_came_alone_and_as_aiohttp_r
             assert as_read(request) == (method, path, version, {n.lower(): v for n, v in headers.items()})
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(conversations())
 @example([FIRST, *OTHERS.values(), FIRST, *REFUSED.values(), FIRST])
 def test_what_was_found_out_of_headers_is_only_there_for_the_same_ones(chunks):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.broker.model import Marks
@@ -38,6 +38,7 @@ def reads(draw):
     return current, now, terms
 
 
+@settings(deadline=None)
 @given(reads())
 @example((a_current(), NOON, TERMS))
 @example((a_current(expires_at=NOON + MINUTE), NOON, TERMS))
@@ -47,6 +48,7 @@ def test_what_is_plainly_served_is_served_by_the_whole_decision(read):
         assert decisions(*read) == {Decision.SERVE}
 
 
+@settings(deadline=None)
 @given(reads())
 def test_but_for_the_last_of_its_life_it_says_so_of_all_that_is_served(read):
     current, now, terms = read
