@@ -238,7 +238,7 @@ def _use_cases(
     behind = Behind(answers.reuses, answers.uses, audit)
     return Broker(
         answers=answers,
-        at_hand=AtHand(ports, looks, terms, behind),
+        at_hand=AtHand(ports, looks, terms, behind, answers.crowds),
         behind=behind,
         users=Users(ports, terms, calls, creation, grants),
         sweeps=Sweeps(ports, terms, refresh, confirmations, calls),

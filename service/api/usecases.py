@@ -61,6 +61,9 @@ class AtHand(Protocol):
     def ask(self, look: Look, found: Found) -> None:
         """Ask the cache; `found` is called with what it holds."""
 
+    def follow(self, look: Look, found: Found) -> bool:
+        """Have `found` called with what came of another who asks `Answers` for the same, if anybody does."""
+
     def clock(self) -> datetime:
         """Return now, as the broker counts it."""
 

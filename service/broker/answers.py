@@ -9,9 +9,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from service.broker.asking import was_given
 from service.broker.confirmations import Confirmations
+from service.broker.crowds import Crowd, Crowds
 from service.broker.errors import (
     GrantDead,
     GrantPaused,
@@ -28,7 +30,7 @@ from service.broker.flights import Flights
 from service.broker.grants import Grants
 from service.broker.identity import NO_MARKS, Identities, Seen
 from service.broker.limits import Limits
-from service.broker.model import CurrentToken, Trigger, UserKey
+from service.broker.model import CurrentToken, LineageEntry, Trigger, UserKey
 from service.broker.policy import (
     Asked,
     Decision,
@@ -64,6 +66,7 @@ class Answers:
         self._identities = Identities(ports, terms, self.reuses)
         self._refresh = refresh
         self._confirmations = confirmations
+        self.crowds = Crowds()
         self.uses = Uses(ports.grants, ports.clock)
         self._rotations = Limits(terms.user_rotations_per_s)
         self._kicked = Limits(1 / 5, burst=1)
@@ -78,6 +81,15 @@ class Answers:
         of a user who is DEAD, PAUSED or gone: all alike), TooManyRequests, UpstreamUnavailable,
         StorageUnavailable, RefreshInProgress, and what `admit` raises: asked about identified users only.
         """
+        crowd = self.crowds and self.crowds.lead(self._ports.fingerprints.of(access_token)[0])
+        if not isinstance(crowd, Crowd):
+            return await self._for_browser(access_token, admit, address, None)
+        with crowd:
+            return await self._for_browser(access_token, admit, address, crowd)
+
+    async def _for_browser(
+        self, access_token: str, admit: Admit | None, address: Hashable | None, crowd: Crowd | None
+    ) -> CurrentToken:
         seen = await self._identities.identify(access_token)
         if admit is not None:
             await admit(seen.current.key)
@@ -88,11 +100,22 @@ class Answers:
         if seen.entry is not None:
             self.reuses.look_at(seen.entry, seen.current.generation, address)
         try:
-            current = await self._resolve(replace(seen, bound=True), Asked(seen.presented()))
+            current = await self._resolve(replace(seen, bound=True), Asked(seen.presented()), crowd=crowd)
         except (GrantDead, GrantPaused, UserUnknown) as error:
             raise TokenUnknown from error
         self.uses.note(current, by_browser=True)
+        if crowd is not None and seen.entry is not None:
+            await self._answer(crowd, seen.entry)
         return current
+
+    async def _answer(self, crowd: Crowd, entry: LineageEntry) -> None:
+        """Let those who wait have what the cache holds by now, by which each of them is judged anew."""
+        hit = await self._ports.cache.current(entry.key) if crowd else None
+        if hit is not None:
+            crowd.end(CacheHit(entry, hit.current, hit.source))
+
+    def _note_joined(self, key: UserKey, count: int) -> None:
+        self._ports.observer.note("refresh.joined", key, count=count)
 
     async def for_service(self, key: UserKey, *, min_ttl_s: float | None, vouch: bool) -> CurrentToken:
         """Return the user's current token with at least `min_ttl_s` seconds of life.
@@ -152,7 +175,9 @@ class Answers:
             return
         self._identities.admit_still(replace(seen, current=grant.current()))
 
-    async def _resolve(self, seen: Seen, asked: Asked, *, charged: bool = False) -> CurrentToken:
+    async def _resolve(
+        self, seen: Seen, asked: Asked, *, charged: bool = False, crowd: Crowd | None = None
+    ) -> CurrentToken:
         """Decide and act until there is a token to hand out; each round knows more than the last."""
         for _ in range(_MOST_ROUNDS):
             key, current = seen.current.key, seen.current
@@ -170,8 +195,12 @@ class Answers:
                 self._charge(current)
                 charged = True
             if decision is Decision.CONFIRM:
+                if crowd is not None:  # what upstream confirms is handed back to those who join the check
+                    crowd.end()
                 seen, asked = await self._confirm(seen, asked)
             else:
+                if crowd is not None:
+                    crowd.refreshes(partial(self._note_joined, key))
                 seen, asked = await self._rotate(seen, asked)
         raise RefreshInProgress(retry_after_s=1.0)
 

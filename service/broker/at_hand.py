@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from service.broker.behind import Behind, Given
+from service.broker.crowds import Crowds
 from service.broker.identity import in_order
 from service.broker.model import CurrentToken, Fingerprint, UserKey
 from service.broker.policy import Terms, plainly_served, refusal_of, vouched_lately
@@ -21,18 +22,23 @@ class AtHand:
     What was given is for its door to `note`; where it came from it tells together with the answer itself.
     """
 
-    def __init__(self, ports: Ports, looks: Looks, terms: Terms, behind: Behind) -> None:
+    def __init__(self, ports: Ports, looks: Looks, terms: Terms, behind: Behind, crowds: Crowds) -> None:
         self.near: Callable[[Fingerprint | UserKey], CacheHit | None] = looks.near
         self.ask: Callable[[Fingerprint | UserKey, Found], None] = looks.ask
         self.clock: Callable[[], datetime] = ports.clock
         self._fingerprints = ports.fingerprints
         self._terms = terms
+        self._crowds = crowds
         self.note: Callable[[Given], None] = behind.note
 
     def fingerprint(self, access_token: str) -> Fingerprint | None:
         """Return what to look for; None while more than one key of the ring is in use."""
         fingerprints = self._fingerprints.of(access_token)
         return fingerprints[0] if len(fingerprints) == 1 else None
+
+    def follow(self, look: Fingerprint | UserKey, found: Found) -> bool:
+        """Have `found` called with what came of another who asks `Answers` for the same, if anybody does."""
+        return isinstance(look, Fingerprint) and self._crowds.follow(look, found)
 
     def for_browser(self, hit: CacheHit, now: datetime) -> CurrentToken | None:
         """Return the token in force for an older one that counts; the one in force is in doubt."""

@@ -21,7 +21,7 @@ from service.broker.errors import (
     UpstreamUnavailable,
 )
 from service.broker.flights import Flights, join
-from service.broker.model import Grant, Trigger, UserKey
+from service.broker.model import Grant, Marks, Trigger, UserKey
 from service.broker.policy import Terms, require_live, worth_trying
 from service.broker.ports import Ports
 from service.broker.recovery import Asker
@@ -102,6 +102,7 @@ class Refresh:
             while True:
                 grant = await self._movable(key, seen, why, ends_at)
                 if grant.generation > seen or grant.claim is not None:
+                    await self._remember(grant, seen)
                     return Refreshed(grant)
                 refreshed = await self._attempt(grant, why, ends_at)
                 if refreshed is not None:
@@ -126,6 +127,11 @@ class Refresh:
                 await asyncio.sleep(poll_s)
             woken = await self._wait(key, seen, poll_s)
             poll_s = min(poll_s * 1.5, 1.0)
+
+    async def _remember(self, grant: Grant, seen: int) -> None:
+        """Let those who wait here for what another process has done find it in this one's memory."""
+        if grant.generation > seen and grant.marks == Marks():
+            await self._ports.cache.put(grant.current())
 
     async def _attempt(self, grant: Grant, why: Why, ends_at: float) -> Refreshed | None:
         """Claim and carry out; None when somebody else was quicker or the attempt must be waited out."""

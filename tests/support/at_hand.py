@@ -31,7 +31,8 @@ def nothing(_):
 class AtHandScript:
     """Remembers what `near` says, finds what `far` says; once it `waits`, look-ups stay open, in `asked`.
 
-    Keeps what it was told of: all that was `noted`, and what was `given`: to whom, or on whose word.
+    Keeps what it was told of: all that was `noted`, and what was `given`: to whom, or on whose word. Who
+    follows another waits in `led`, if that is a list.
     """
 
     def __init__(self, near=nothing, far=nothing):
@@ -42,6 +43,8 @@ class AtHandScript:
         self.given = []
         self.noted = []
         self.fails = None
+        self.led = None
+        self.refuses = False
 
     def fingerprint(self, access_token):
         return fingerprint(access_token)
@@ -55,6 +58,11 @@ class AtHandScript:
         self.asked.append(answer)
         if not self.waits:
             answer.set_result(self.far(look))
+
+    def follow(self, look, found):
+        if self.led is not None:
+            self.led.append(found)
+        return self.led is not None
 
     def find(self, place=-1, look=None):
         """Answer a look-up that is open."""
@@ -77,7 +85,7 @@ class AtHandScript:
         if self.fails is not None:
             raise self.fails
         assert now == NOW
-        return hit.current
+        return None if self.refuses else hit.current
 
 
 def _what_came_of(look_up):

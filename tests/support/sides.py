@@ -7,6 +7,7 @@ from service.adapters.vault import FingerprintRing
 from service.broker.answers import Answers
 from service.broker.at_hand import AtHand
 from service.broker.behind import Behind, Given
+from service.broker.crowds import Crowds
 from service.broker.errors import BrokerError
 from service.broker.policy import Terms
 from service.broker.reuse import FAR_BEHIND
@@ -116,7 +117,7 @@ def a_side(hit, *, now=NOON, terms=TERMS, keys=1):
     )
     answers = Answers(ports, terms, Kicks(), Kicks(), None)
     behind = Behind(answers.reuses, answers.uses, Unaudited())
-    at_hand = AtHand(ports, SimpleNamespace(near=None, ask=None), terms, behind)
+    at_hand = AtHand(ports, SimpleNamespace(near=None, ask=None), terms, behind, Crowds())
     return Side(answers, at_hand, behind, notes, store, ring)
 
 

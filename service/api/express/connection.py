@@ -133,10 +133,13 @@ class ExpressConnection(Connection):
         self._on_its_way = True
 
         def found(hit: CacheHit | None) -> None:
-            self._on_its_way = False
             # Finished in any case: that a client has left meanwhile changes nothing of what is noted.
             answer = self._express.finish(visit, hit)
-            if self.transport is not None and not self._force_close:
+            stays = self.transport is not None and not self._force_close
+            if answer is None and stays and self._express.follow(visit, found):
+                return
+            self._on_its_way = False
+            if stays:
                 self._go_on(answer, data)
             if self._answered is not None and not self._answered.done():
                 self._answered.set_result(None)

@@ -6,6 +6,7 @@ A check that fails is no answer here: the long way fails alike, and says so.
 from __future__ import annotations
 
 import time
+from asyncio import get_running_loop
 from collections.abc import Hashable
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 class Visit:
     """A request that has passed every check there is before its user is known; `look` is what to look for.
 
-    `address` is where the caller is, as it is counted, and `vouch` whether it speaks for the user.
+    `address` is where the caller is, as it is counted, and `vouch` whether it speaks for the user. `in_vain`
+    is one for whom what is near was not to be given, and `followed` one that has waited for another.
     """
 
-    __slots__ = ("address", "asking", "entry", "look", "sharing", "started", "vouch")
+    __slots__ = ("address", "asking", "entry", "followed", "in_vain", "look", "sharing", "started", "vouch")
 
     def __init__(
         self, look: Look, asking: Asking, sharing: bytes, address: Hashable = None, *, vouch: bool = False
@@ -43,6 +45,8 @@ class Visit:
         self.vouch = vouch
         self.entry: LineageEntry | None = None
         self.started = 0.0
+        self.in_vain = False
+        self.followed = False
 
 
 class Desk(Protocol):
@@ -86,7 +90,8 @@ class Express:
                 return None
             visit.started = started
             hit = self._at_hand.near(visit.look)
-            return visit if hit is None else self._give(visit, hit)
+            visit.in_vain = hit is not None
+            return visit if hit is None else self._give(visit, hit) or visit
         except BrokerError:
             return None
         except Exception as error:  # noqa: BLE001 - as the class says
@@ -94,8 +99,18 @@ class Express:
             return None
 
     def ask(self, visit: Visit, found: Found) -> None:
-        """Ask a cache; `found` is called later, once."""
-        self._at_hand.ask(visit.look, found)
+        """Ask a cache, if it may know better; `found` is called later, once."""
+        if visit.in_vain:
+            get_running_loop().call_soon(found, None)
+        else:
+            self._at_hand.ask(visit.look, found)
+
+    def follow(self, visit: Visit, found: Found) -> bool:
+        """Wait for who is on the long way for the same, if anybody is; nobody waits twice."""
+        if visit.followed:
+            return False
+        visit.followed = True
+        return self._at_hand.follow(visit.look, found)
 
     def finish(self, visit: Visit, hit: CacheHit | None) -> bytes | None:
         """Answer with what was found."""

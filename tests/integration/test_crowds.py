@@ -1,0 +1,109 @@
+"""Pages that wait for the first of them with the same token: one look, one call, and each judged anew."""
+
+import asyncio
+
+import pytest
+
+from service.broker.errors import TokenUnknown, UpstreamUnavailable
+
+
+class Follower:
+    """One who presents a token after somebody else has set out with it."""
+
+    def __init__(self, world, token, broker=None):
+        self.at_hand = (broker or world.broker).at_hand
+        self.told = asyncio.get_running_loop().create_future()
+        self.token = token
+        self.waits = self.at_hand.follow(self.at_hand.fingerprint(token), self.told.set_result)
+
+    async def given(self):
+        """The token that it is given; None where it has to go its own way."""
+        hit = await self.told
+        current = None if hit is None else self.at_hand.for_browser(hit, self.at_hand.clock())
+        return current and current.access_token
+
+
+@pytest.fixture
+async def crowded(world):
+    """An expired token, with which somebody is about to set out."""
+    anna, token = await world.used_user(hours=2)
+    assert not Follower(world, token).waits
+    return anna, token
+
+
+async def test_those_who_follow_are_given_what_the_first_had_rotated(world, crowded):
+    anna, token = crowded
+    with world.sandbox.gate("refresh") as gate:
+        first = asyncio.create_task(world.browser(token))
+        await gate.arrived()
+        followers = [Follower(world, token) for _ in range(3)]
+        gate.open()
+    given = {await first, *[await one.given() for one in followers]}
+    assert given == {(await anna.tokens())[0]}
+    assert anna.calls() == ["refresh"]
+    assert [facts["count"] for facts in world.heard("refresh.joined")] == [1, 1, 1]
+
+
+async def test_they_are_given_what_another_process_rotated(pair_of_brokers):
+    world, other = pair_of_brokers, pair_of_brokers.brokers[1]
+    anna, token = await world.used_user(hours=2)
+    assert not Follower(world, token, other).waits
+    with world.sandbox.gate("refresh") as gate:
+        here = asyncio.create_task(world.browser(token))
+        await gate.arrived()
+        there = asyncio.create_task(world.browser(token, other))
+        follower = Follower(world, token, other)
+        gate.open()
+    assert {await here, await there, await follower.given()} == {(await anna.tokens())[0]}
+    assert anna.calls() == ["refresh"]
+
+
+async def test_upstream_is_asked_once_though_it_fails_for_all_of_them(world, crowded):
+    anna, token = crowded
+    await world.stop_upstream()
+    first = asyncio.create_task(world.browser(token))
+    followers = [Follower(world, token) for _ in range(2)]
+    with pytest.raises(UpstreamUnavailable):
+        await first
+    assert [await one.given() for one in followers] == [None, None]
+    epoch = (await anna.grant()).failures
+    for _ in followers:
+        with pytest.raises(UpstreamUnavailable):
+            await world.browser(token)
+    assert (await anna.grant()).failures == epoch
+
+
+async def test_a_revoke_that_comes_meanwhile_is_known_to_each_of_them(world, crowded):
+    anna, token = crowded
+    with world.sandbox.gate("refresh") as gate:
+        first = asyncio.create_task(world.browser(token))
+        await gate.arrived()
+        follower = Follower(world, token)
+        await anna.set(not_before_generation=(await anna.grant()).generation)
+        gate.open()
+    with pytest.raises(TokenUnknown):
+        await first
+    assert await follower.given() is None
+
+
+async def test_while_upstream_is_asked_about_a_fresh_token_nobody_is_held_back(world):
+    anna, token = await world.used_user(minutes=1)
+    assert not Follower(world, token).waits
+    first = asyncio.create_task(world.browser(token))
+    follower = Follower(world, token)
+    with world.sandbox.gate("check") as gate:
+        await gate.arrived()
+        assert await follower.given() is None
+        gate.open()
+    assert await first == token
+    assert anna.calls("refresh") == []
+
+
+async def test_a_token_of_nobody_leaves_everybody_to_be_refused_alone(world):
+    token = "eyJ.made-up.token-of-nobody"
+    assert not Follower(world, token).waits
+    first = asyncio.create_task(world.browser(token))
+    follower = Follower(world, token)
+    with pytest.raises(TokenUnknown):
+        await first
+    assert await follower.given() is None
