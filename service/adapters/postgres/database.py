@@ -133,6 +133,7 @@ class Database:
             min_size=0,
             max_size=self._connections,
             init=self._greet,
+            reset=_keep,
             **self._how,
         )
 
@@ -229,6 +230,14 @@ class Database:
         self._up = up
         event = "dependency.up" if up else "dependency.down"
         self.observer.note(event, dependency="postgres", reason=reason)
+
+
+async def _keep(_: AnyConnection) -> None:
+    """Leave a connection that is given back as it is: nothing here changes its session.
+
+    The driver would ask the server each time to forget what there might be, once more for each statement. It
+    still ends a transaction that was left open.
+    """
 
 
 @asynccontextmanager
