@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from service.adapters.cache_values import hashed
 from service.adapters.redis_health import RedisUnavailable
@@ -46,7 +47,7 @@ class RedisLeases:
         """Try once for the lease; renew it while the block runs, give it back after."""
         name, owner = f"tb:l:{hashed(key)}", secrets.token_hex(16)
         state = await self._take(name, owner)
-        renewal = asyncio.create_task(self._renew(key, name, owner)) if state.held else None
+        renewal = _Later(self._ttl_s / 3, lambda: self._renew(key, name, owner)) if state.held else None
         try:
             yield state
         finally:
@@ -69,8 +70,26 @@ class RedisLeases:
 
     async def _renew(self, key: UserKey, name: str, owner: str) -> None:
         while True:
-            await asyncio.sleep(self._ttl_s / 3)
             with suppress(RedisUnavailable):
                 if await self._link.locks.ask(_RENEW.call([name], owner, self._ttl_ms)) != 1:
                     self._observer.note("lease.lost", key)
                     return
+            await asyncio.sleep(self._ttl_s / 3)
+
+
+class _Later:
+    """A task that begins only after some time: most leases are given back before they are renewed."""
+
+    def __init__(self, after_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._work = work
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(after_s, self._begin)
+
+    def cancel(self) -> None:
+        """Begin no more, or end."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._work())
