@@ -145,7 +145,7 @@ class Answers:
 
     async def rotate(self, key: UserKey, *, force: bool, actor: str) -> CurrentToken:
         """Replace the user's pair now; `force` has upstream replace every token of the user."""
-        seen = await self._current(key)
+        seen = await self._current(key, remember=False)
         self._limit(key)
         if force:
             grant = await self._grants.force(key, actor=actor)
@@ -158,12 +158,12 @@ class Answers:
         self.uses.note(current, by_browser=False)
         return current
 
-    async def _current(self, key: UserKey) -> Seen:
+    async def _current(self, key: UserKey, *, remember: bool = True) -> Seen:
         hit: CacheHit | None = await self._ports.cache.current(key)
         if hit is not None:
             return Seen(hit.current, NO_MARKS, hit.source)
         grant = require_live(await self._ports.grants.load(key))
-        if grant.marks == NO_MARKS:
+        if remember and grant.marks == NO_MARKS:
             await self._ports.cache.put(grant.current())
         return Seen(grant.current(), grant.marks, "postgres")
 

@@ -96,9 +96,12 @@ class Refresh:
 
     async def _walk(self, key: UserKey, seen: int, why: Why) -> Refreshed:
         async with self._ports.leases.hold(key) as lease:
-            if lease.busy and why.asker.waits:
-                await self._wait(key, seen, _POLL_S)
             ends_at = _monotonic() + self._terms.flight_limit.total_seconds()
+            if why.asker.waits:
+                if lease.busy:
+                    await self._wait(key, seen, _POLL_S)
+                elif refreshed := await self._attempt_at_once(key, seen, why, ends_at):
+                    return refreshed
             while True:
                 grant = await self._movable(key, seen, why, ends_at)
                 if grant.generation > seen or grant.claim is not None:
@@ -138,7 +141,23 @@ class Refresh:
         if not why.asker.waits and not worth_trying(grant, self._ports.clock()):
             return Refreshed(grant)
         await self._take_turn(grant.key, why)
-        claimed = await self._claim(grant)
+        return await self._claim_and_carry_out(grant.key, grant.generation, why, ends_at)
+
+    async def _attempt_at_once(self, key: UserKey, seen: int, why: Why, ends_at: float) -> Refreshed | None:
+        """Claim without another look: whoever asks has had one, and the claim is its own proof.
+
+        Without a turn the look is taken after all: another may have been quicker, and none be needed.
+        """
+        try:
+            await self._take_turn(key, why)
+        except UpstreamUnavailable:
+            return None
+        return await self._claim_and_carry_out(key, seen, why, ends_at)
+
+    async def _claim_and_carry_out(
+        self, key: UserKey, generation: int, why: Why, ends_at: float
+    ) -> Refreshed | None:
+        claimed = await self._claim(key, generation)
         if claimed is None:
             return None
         try:
@@ -150,14 +169,14 @@ class Refresh:
             self._note_fenced(claimed, why, error)
             return None
 
-    async def _claim(self, grant: Grant) -> Grant | None:
+    async def _claim(self, key: UserKey, generation: int) -> Grant | None:
         try:
-            claimed = await self._ports.claims.claim(grant.key, grant.generation, self._ports.owner)
+            claimed = await self._ports.claims.claim(key, generation, self._ports.owner)
         except BrokerError:
-            await self._ports.budget.give_back(grant.key.client, 1)
+            await self._ports.budget.give_back(key.client, 1)
             raise
         if claimed is None:
-            await self._ports.budget.give_back(grant.key.client, 1)
+            await self._ports.budget.give_back(key.client, 1)
         return claimed
 
     async def _take_turn(self, key: UserKey, why: Why) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.written_logs import written_logs
 
-FLIGHT = ["lease.take", "grant.load", "budget.take", "claim", "upstream.refresh", "settle"]
+FLIGHT = ["lease.take", "budget.take", "claim", "upstream.refresh", "settle"]
 CREATED = [
     "user.begin_create",
     "budget.take",
