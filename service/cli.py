@@ -162,12 +162,13 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _work(_: argparse.Namespace) -> int:
+    from service.delivering import delivering
     from service.watching import watched
     from worker.main import work
 
     settings, telemetry = prepare("work")
     watch = partial(watched, settings, telemetry)
-    return run(work(settings, telemetry, watch, tracing=telemetry.tracing))
+    return run(work(settings, telemetry, watch, tracing=telemetry.tracing, beside=delivering))
 
 
 def _migrate(arguments: argparse.Namespace) -> int:

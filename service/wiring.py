@@ -28,6 +28,7 @@ from service.adapters.postgres import (
     PostgresUpkeep,
     PostgresUsers,
 )
+from service.adapters.postgres.notices import PostgresNotices
 from service.adapters.postgres.rows import Rows
 from service.adapters.queue import NAME as QUEUE_NAME
 from service.adapters.queue import SERIALIZED_BY as QUEUE_SERIALIZED_BY
@@ -52,6 +53,7 @@ from service.broker.policy import Terms
 from service.broker.ports import Ports
 from service.broker.refresh import Refresh
 from service.broker.sweeps import Sweeps
+from service.broker.told import ToldCircuits
 from service.broker.users import Users
 from service.logs import keep_secret
 from sql.files import newest_version
@@ -276,6 +278,7 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
         if not broker.clock.measured:
             await broker.clock.measure()
 
+    circuits = ToldCircuits(broker.circuits.standing, PostgresNotices(broker.database), broker.clock)
     with suppress(BrokerError):
         await broker.clock.measure()
     for every_s, run in (
@@ -284,6 +287,7 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
         (_FLUSH_EVERY_S, broker.answers.uses.flush),
         (_FLUSH_EVERY_S, broker.answers.reuses.flush),
         (_AUDIT_EVERY_S, broker.audit.flush),
+        (_AUDIT_EVERY_S, circuits.flush),
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),
     ):

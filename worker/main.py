@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from arq import cron
@@ -51,6 +51,14 @@ Watch = Callable[[Broker], AbstractAsyncContextManager[Watched]]
 """Opens the process's probes on a running broker."""
 
 
+Beside = Callable[["Settings", "Observer", Broker], AbstractAsyncContextManager[None]]
+"""Runs beside the jobs, on the same broker, until they have ended."""
+
+
+def _nothing(*_: object) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
 async def work(
     settings: Settings,
     observer: Observer,
@@ -58,10 +66,12 @@ async def work(
     stop: asyncio.Event | None = None,
     *,
     tracing: Tracing | None = None,
+    beside: Beside = _nothing,
 ) -> None:
     """Work until SIGTERM or SIGINT, or until `stop` is set."""
     stop = stop or _on_signals()
-    async with open_broker(settings, observer, tracing) as broker, watch(broker) as watched:
+    opened = open_broker(settings, observer, tracing)
+    async with opened as broker, watch(broker) as watched, beside(settings, observer, broker):
         kept = settings.events_kept
         jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer, kept)
         await jobs.upkeep({})

@@ -53,6 +53,10 @@ class Circuits:
             circuit.reason = outcome.detail or circuit.reason
         return False
 
+    def standing(self) -> dict[str, str]:
+        """Return the clients whose circuit is open in this process, each with the reason."""
+        return {client: circuit.reason for client, circuit in self._open.items()}
+
     async def require(self, client: str) -> None:
         """Raise UpstreamUnavailable while the client's circuit is open."""
         if not await self.allows(client):

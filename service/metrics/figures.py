@@ -92,6 +92,10 @@ class Metrics:
             "unreadable", "Grants found due whose tokens no key here can open.", "client"
         )
         self.events_dropped = self._counter("events_dropped", "Events of the audit that found no room.")
+        self.webhook_messages = self._counter(
+            "webhook_messages", "Messages sent to the webhook, by what came of each try.", "type", "outcome"
+        )
+        self.webhook_seconds = self._histogram("webhook_seconds", "Time one try took.", _UPSTREAM_SECONDS)
         self.cache_key_missing = self._counter(
             "cache_key_missing", "Cached answers met whose key is no longer in the ring."
         )
@@ -134,6 +138,17 @@ class Metrics:
     def last_sweep_timestamp_seconds(self) -> Series[Gauge]:
         """When the worker last swept; absent in a process that never does, so that no alert reads its 0."""
         return self._gauge("last_sweep_timestamp_seconds", "When the worker last swept.", "livemax")
+
+    @cached_property
+    def webhook_waiting(self) -> Series[Gauge]:
+        """What waits to be sent; like the next one absent where nothing is sent."""
+        return self._gauge("webhook_waiting", "Messages that wait to be sent to the webhook.", "mostrecent")
+
+    @cached_property
+    def webhook_oldest_seconds(self) -> Series[Gauge]:
+        """How long the oldest of them has waited."""
+        words = "How long the oldest message that waits has waited."
+        return self._gauge("webhook_oldest_seconds", words, "mostrecent")
 
     def expect(self, clients: Sequence[str]) -> None:
         """Show what is 0 until something happens, for every client there is.

@@ -192,6 +192,16 @@ def _up(state: _State, _: str, facts: Facts) -> None:
     state.metrics.degraded.of(facts["dependency"]).set(0)
 
 
+def _webhook(state: _State, _: str, facts: Facts, *, outcome: str) -> None:
+    state.metrics.webhook_messages.of(facts["type"], outcome).inc()
+    state.metrics.webhook_seconds.of().observe(facts["seconds"])
+
+
+def _backlog(state: _State, _: str, facts: Facts) -> None:
+    state.metrics.webhook_waiting.of().set(facts["waiting"])
+    state.metrics.webhook_oldest_seconds.of().set(facts["oldest_s"])
+
+
 def _gauges(state: _State, client: str, facts: Facts) -> None:
     state.metrics.set_users(client, facts["users"])
     state.metrics.due.of(client).set(facts["due"])
@@ -293,6 +303,11 @@ RULES: dict[str, Rule] = {
     "process.killed": Rule(ERROR),
     "process.restarted": Rule(WARNING),
     "tracing.failed": Rule(WARNING),
+    "webhook.delivered": Rule(INFO, partial(_webhook, outcome="delivered")),
+    "webhook.failed": Rule(WARNING, partial(_webhook, outcome="failed")),
+    "webhook.given_up": Rule(ERROR, partial(_webhook, outcome="given_up")),
+    "webhook.unsettled": Rule(WARNING),
+    "webhook.backlog": Rule(NEVER, _backlog),
     "worker.restarted": Rule(WARNING),
     "worker.sweep_failed": Rule(WARNING),
     "worker.upkeep_failed": Rule(WARNING),

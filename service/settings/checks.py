@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from service.settings.errors import Problem
-from service.settings.fields import Role, env_name
-from service.settings.grammar import show_duration
+from service.settings.fields import WORKING, Role, env_name
+from service.settings.grammar import is_loopback, show_duration
 from service.settings.model import Values
 
 # Each row: these durations together, below (or at most) that one.
@@ -42,10 +43,24 @@ _LISTENERS = ("public_address", "internal_address", "observe_address")
 
 def find_misfits(values: Values, role: Role, known_bad: Collection[str]) -> list[Problem]:
     """Return what does not fit together, leaving out what was found wrong by itself (`known_bad`)."""
-    problems = [*_chain(values, known_bad), *_listeners(values, known_bad)]
+    problems = [*_chain(values, known_bad), *_listeners(values, known_bad), *_webhook(values, role)]
     if role == "serve":
         problems += [*_lonely(values, known_bad), *_absent(values)]
     return problems
+
+
+def _webhook(values: Values, role: Role) -> Iterator[Problem]:
+    """Find a webhook told in the clear, and messages that are not kept for as long as they are sent."""
+    url = values.webhook_url
+    if role not in WORKING or url is None:
+        return
+    parts, insecure = urlsplit(url), env_name("allow_insecure_webhook")
+    if parts.scheme == "http" and not (values.allow_insecure_webhook or is_loopback(parts.hostname or "")):
+        what = f"must be https (http only to a loopback host, or with {insecure}=true)"
+        yield Problem(env_name("webhook_url"), what, "https://app.example.com/hooks/token-broker")
+    if values.webhook_kept < values.webhook_give_up:
+        what = f"must be at least {env_name('webhook_give_up')} ({show_duration(values.webhook_give_up)})"
+        yield Problem(env_name("webhook_kept"), what, show_duration(values.webhook_give_up))
 
 
 def _lonely(values: Values, known_bad: Collection[str]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from service.settings import callers, grammar, urls
+from service.settings import callers, grammar, urls, webhooks
 from service.settings.callers import Caller
 from service.settings.grammar import Address, Network, Rate
 
@@ -107,6 +107,9 @@ Certificates = Annotated[
     BeforeValidator(callers.parse_certificates),
     Form("list of `name[:scope+scope[:client+client]]`"),
 ]
+NoticeTypes = Annotated[
+    tuple[str, ...], BeforeValidator(webhooks.parse_types), Form("list of types of events")
+]
 KeySource = Annotated[str, BeforeValidator(urls.parse_key_source), Form("URL or path")]
 
 
@@ -160,6 +163,12 @@ SECRETS = {
         "`users:write`, `tokens:read`, `vouch`, `admin`; none named: all but `admin`) and its clients "
         "(none named: all).",
         SERVING,
+    ),
+    "webhook_secrets": SecretField(
+        "list of `whsec_base64(24 to 64 bytes)`, 4 at most",
+        "whsec_<output of: openssl rand -base64 32>",
+        "Sign what is sent to `WEBHOOK_URL`, every one of them: a receiver needs to know one.",
+        WORKING,
     ),
     "x_cal_secret_key": SecretField(
         "visible ASCII; in a file a second line may hold the secret before it",

@@ -1,7 +1,7 @@
 """Reads what is kept secret: key rings and the client's secret.
 
 A value that does not fit raises ValueError that says which entry is wrong and never what it holds.
-Must import nothing but the grammar.
+Must import nothing but the grammar and its like.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from service.settings.grammar import no_twins, parse_list
+from service.settings.webhooks import SECRET_PREFIX
 
 KeyRing = tuple[tuple[str, bytes], ...]
 """Key ids with 32-byte keys; the first one writes, all of them read."""
@@ -61,6 +62,12 @@ def parse_key_ring(text: str) -> KeyRing:
     return ring
 
 
+def _sensitive_part(entry: str) -> str:
+    """Return what is secret of a list's entry: all but the name in front, or a signing secret whole."""
+    name, _, rest = entry.strip().partition(":")
+    return rest or (name if name.startswith(SECRET_PREFIX) else "")
+
+
 def sensitive_parts(raw: str) -> frozenset[str]:
     """Return every piece of a secret setting that must not be seen anywhere, for the log's second net."""
     if "://" in raw:
@@ -68,5 +75,5 @@ def sensitive_parts(raw: str) -> frozenset[str]:
         password = parts.password or ""
         pieces = {raw, password, unquote(password), *parse_qs(parts.query).get("password", [])}
     else:
-        pieces = {raw, *raw.split("\n"), *(entry.strip().partition(":")[2] for entry in raw.split(","))}
+        pieces = {raw, *raw.split("\n"), *map(_sensitive_part, raw.split(","))}
     return frozenset(filter(None, pieces))

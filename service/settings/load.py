@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import PydanticBaseSettingsSource
 
 from service.secrets import Secret
-from service.settings import callers, keys, urls
+from service.settings import callers, keys, urls, webhooks
 from service.settings.checks import find_misfits
 from service.settings.clients import ClientDefaults, read_clients
 from service.settings.errors import ConfigurationError, Problem, problems_of
@@ -92,6 +92,7 @@ class _Loading:
             encryption_keys=encryption_keys,
             fingerprint_keys=fingerprint_keys,
             api_keys=self._api_keys(clients),
+            webhook_secrets=self._webhook_secrets(),
             clients=clients,
             warnings=(*self._strangers(), *self._doubts(encryption_keys.value, fingerprint_keys.value)),
         )
@@ -116,6 +117,12 @@ class _Loading:
             return Secret.unset(name, ())
         parse = partial(callers.parse_api_keys, clients=[client.name for client in clients])
         return self._secret("api_keys", parse, ())
+
+    def _webhook_secrets(self) -> Secret[tuple[bytes, ...]]:
+        """Read what signs messages, where messages are sent."""
+        if self._values.webhook_url is None:
+            return Secret.unset(env_name("webhook_secrets"), ())
+        return self._secret("webhook_secrets", webhooks.parse_webhook_secrets, ())
 
     def _misled(self, clients: Sequence[ClientSettings]) -> list[Problem]:
         """Find callers that may act for a client which is not there."""

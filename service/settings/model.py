@@ -27,6 +27,7 @@ from service.settings.fields import (
     KeySource,
     LimitOf,
     Networks,
+    NoticeTypes,
     Origins,
     Processes,
     RateOf,
@@ -40,6 +41,7 @@ from service.settings.fields import (
     span,
 )
 from service.settings.grammar import Address
+from service.settings.webhooks import TYPES
 
 
 class Values(BaseSettings):
@@ -252,6 +254,32 @@ class Values(BaseSettings):
         "90d",
         "How long it is kept what happened to a user and who asked for its tokens; whole days go at a time.",
         WORKING,
+    )
+    webhook_url: AppUrl | None = setting(
+        None,
+        "https://app.example.com/hooks/token-broker",
+        "Your app's endpoint that is told, in signed messages, what happens to grants, tokens and clients. "
+        "`https://`, or `http://` to this machine.",
+        WORKING,
+    )
+    webhook_events: NoticeTypes = setting(
+        TYPES, ",".join(TYPES), "What it is told of. Left out: everything.", WORKING
+    )
+    webhook_timeout: Span = span("10s", "One message, from connect to the last byte.", WORKING)
+    webhook_give_up: Span = span(
+        "3d", "How long a message is sent again and again before it is given up.", WORKING
+    )
+    webhook_kept: Retention = span(
+        "30d", "How long messages are kept, sent or not, to be sent again when you say so.", WORKING
+    )
+    refresh_token_notice: Span = span(
+        "14d",
+        "How long before its end a refresh token that is not being replaced is told of; at most a tenth of "
+        "its lifetime.",
+        WORKING,
+    )
+    allow_insecure_webhook: Flag = setting(
+        False, "true", "Accept an `http://` webhook that is not on this machine.", WORKING
     )
     access_log: Annotated[Literal["misses", "all", "none"], BeforeValidator(lower)] = setting(
         "misses", "all", "`all` also logs the answers that came from a cache; all are counted anyway."

@@ -42,6 +42,7 @@ class Settings(Values):
     encryption_keys: Secret[KeyRing]
     fingerprint_keys: Secret[KeyRing]
     api_keys: Secret[tuple[ApiKey, ...]]
+    webhook_secrets: Secret[tuple[bytes, ...]]
     clients: tuple[ClientSettings, ...]
     warnings: tuple[str, ...] = ()
 
@@ -54,6 +55,7 @@ class Settings(Values):
             self.encryption_keys,
             self.fingerprint_keys,
             self.api_keys,
+            self.webhook_secrets,
         )
         return shared + tuple(client.secret for client in self.clients)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from service.adapters.postgres.events import NOTE
+from service.adapters.postgres.notices import DIED, ONCE
 from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows
 from service.adapters.postgres.settlements import Settlements
 from service.broker.errors import SealBroken
@@ -74,10 +75,12 @@ _END_CLAIM = f"""
                 ELSE g.distrusted_until END
         WHERE g.client = $1 AND g.user_id = $2 AND g.claim_epoch = $3 AND g.claim_owner = $4
           AND g.generation = $15
-        RETURNING g.client, g.user_id, g.generation
+        RETURNING g.client, g.user_id, g.upstream_id, g.generation, g.reason
     ), note AS (
         {NOTE} SELECT client, user_id, clock_timestamp(), 'change', $14::text, generation,
             coalesce($11, $6), NULL, NULL, NULL FROM ended WHERE $14::text IS NOT NULL
+    ), told AS (
+        {DIED} FROM ended WHERE $10 = 'DEAD' {ONCE}
     )
     SELECT generation FROM ended
 """  # noqa: S608 - constants

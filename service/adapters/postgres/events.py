@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 
+from service.adapters.postgres.notices import REUSED
 from service.broker.errors import Invalid
 from service.broker.model import Actor, Event, EventKind, EventQuery, Fact, Recorded, UserKey
 
@@ -31,7 +32,7 @@ NOTE_CHANGED = """
 """
 
 # A delete under way is waited for, and its user then not found: who asked is not written behind its back.
-_WRITE = """
+_WRITE = f"""
     WITH given AS (
         SELECT * FROM json_to_recordset($1::json) AS x (id uuid, client text, user_id text, at timestamptz,
             kind text, event text, outcome text, reason text, generation bigint, presented bigint, actor text,
@@ -41,7 +42,7 @@ _WRITE = """
         SELECT u.client, u.user_id FROM users u
         WHERE (u.client, u.user_id) IN (SELECT client, user_id FROM given)
         ORDER BY u.client, u.user_id FOR KEY SHARE
-    )
+    ), {REUSED}
     INSERT INTO audit_events (id, client, user_id, at, kind, event, outcome, reason, generation, presented,
         actor, request_id, address, origin, agent, fingerprint, facts, count, last_at)
     SELECT x.id, x.client, x.user_id, x.at, x.kind, x.event, x.outcome, x.reason, x.generation, x.presented,
@@ -51,7 +52,7 @@ _WRITE = """
     FROM given x LEFT JOIN held h USING (client, user_id)
     ON CONFLICT (at, id) DO UPDATE SET count = greatest(audit_events.count, excluded.count),
         last_at = greatest(audit_events.last_at, excluded.last_at)
-"""
+"""  # noqa: S608 - constants
 
 _END, _LAST = "coalesce($3::timestamptz, 'infinity')", f"coalesce($4::uuid, '{UUID(int=2**128 - 1)}')"
 _UNTIL, _SINCE = "coalesce($5::timestamptz, 'infinity')", "coalesce($6::timestamptz, '-infinity')"

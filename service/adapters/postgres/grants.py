@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.adapters.postgres.events import NOTE, request_of
+from service.adapters.postgres.notices import DIED, ONCE
 from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows, standing
 from service.adapters.postgres.shared import SharedReads
 from service.broker.errors import SealBroken
@@ -108,6 +109,8 @@ _SET_STATE = f"""
     ), note AS (
         {NOTE} SELECT client, user_id, clock_timestamp(), 'act', 'grant.' || lower($3), generation,
             $4, NULL, $6, $7 FROM moved
+    ), told AS (
+        {DIED} FROM moved WHERE $3 = 'DEAD' {ONCE}
     )
     SELECT * FROM moved
 """  # noqa: S608 - constants

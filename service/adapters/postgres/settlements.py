@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from service.adapters.batches import Batcher
 from service.adapters.postgres.events import NOTE
+from service.adapters.postgres.notices import ABOUT_GRANT, ONCE, TELL
 from service.adapters.postgres.rows import GRANT_COLUMNS, Rows
 from service.broker.errors import StorageUnavailable
 from service.broker.model import Grant
@@ -43,7 +44,7 @@ _STORED_COLUMNS = GRANT_COLUMNS.replace("g.access_sealed, g.refresh_sealed,", ""
 # A plain rotation leaves a pending force pending: it does not replace the tokens issued before.
 _SETTLE = f"""
     WITH held AS MATERIALIZED (
-        SELECT x.* FROM unnest({_ARRAYS}) WITH ORDINALITY AS x ({_NAMES}, place)
+        SELECT x.*, g.claim_kind FROM unnest({_ARRAYS}) WITH ORDINALITY AS x ({_NAMES}, place)
         JOIN grants g ON g.client = x.client AND g.user_id = x.user_id AND g.claim_epoch = x.epoch
             AND g.claim_owner = x.owner AND g.generation = x.claimed
         FOR NO KEY UPDATE OF g %s
@@ -61,13 +62,17 @@ _SETTLE = f"""
         WHERE g.client = x.client AND g.user_id = x.user_id AND g.claim_epoch = x.epoch
           AND g.claim_owner = x.owner AND g.generation = x.claimed
           AND u.client = x.client AND u.user_id = x.user_id
-        RETURNING {_STORED_COLUMNS}, x.place, x.fingerprint, x.fingerprint_key, x.counts_until, x.trigger
+        RETURNING {_STORED_COLUMNS}, x.place, x.fingerprint, x.fingerprint_key, x.counts_until, x.trigger,
+            x.claim_kind = 'force' AND x.trigger <> 'forced' AS recovered
     ), line AS (
         INSERT INTO lineage (fingerprint, key_id, client, user_id, generation, counts_until)
         SELECT fingerprint, fingerprint_key, client, user_id, generation, counts_until FROM settled
     ), note AS (
         {NOTE} SELECT client, user_id, clock_timestamp(), 'change', 'refresh.rotated', generation,
             NULL, trigger, NULL, NULL FROM settled
+    ), told AS (
+        {TELL} SELECT 'grant.recovered', client, user_id, generation::text,
+            jsonb_build_object({ABOUT_GRANT}, 'forced') FROM settled WHERE recovered {ONCE}
     )
     SELECT * FROM settled
 """  # noqa: S608 - constants

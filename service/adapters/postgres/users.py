@@ -18,6 +18,7 @@ from service.adapters.postgres.events import (
     forget_who,
     request_of,
 )
+from service.adapters.postgres.notices import tell_recovered
 from service.adapters.postgres.rows import GRANT_COLUMNS, USER_COLUMNS, Row, Rows, stored
 from service.adapters.postgres.settlements import next_generation
 from service.broker.errors import Conflict
@@ -185,7 +186,10 @@ class PostgresUsers:
                 self._rows.grant(row)
             now: datetime = await connection.fetchval("SELECT clock_timestamp()")
             old = row["generation"] or 0
-            await self._write_link(connection, grant, profile, next_generation(old, now), now)
+            generation = next_generation(old, now)
+            await self._write_link(connection, grant, profile, generation, now)
+            if row["state"] == GrantState.DEAD or grant.event == "grant.recovered":
+                await tell_recovered(connection, grant, generation)
             linked = await _row(connection, grant.key)
             assert linked is not None  # noqa: S101 - written by this transaction
             return self._rows.user(linked)

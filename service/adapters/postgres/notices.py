@@ -1,0 +1,245 @@
+"""The ports NoticeStore and CircuitStore over PostgreSQL; the other stores write a notice with their change.
+
+`seq` is drawn by whoever holds the grant's row: a user's notices have the order of what they tell of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import orjson
+
+from service.broker.model.notice import Backlog, Notice, NoticeOutcome, Replay
+
+if TYPE_CHECKING:
+    from service.adapters.postgres.database import Connection, Database
+    from service.adapters.postgres.rows import Row
+    from service.broker.ports import NewGrant
+
+TELL = "INSERT INTO notices (type, client, user_id, mark, facts)"
+"""How every statement that changes something begins its notice of it: five columns follow."""
+ONCE = "ON CONFLICT (client, user_id, type, mark) DO NOTHING"
+"""And how it ends: of what was told before nothing is told again."""
+
+ABOUT_GRANT = "'calUserId', upstream_id, 'generation', generation, 'reason'"
+"""What is said of a grant; the reason follows."""
+DIED = f"""
+    {TELL} SELECT 'grant.died', client, user_id, generation::text, jsonb_build_object({ABOUT_GRANT}, reason)
+"""
+"""How a notice of a grant that died begins; from where follows."""
+
+# Once an hour for each token and sign, however many addresses and requests there were.
+REUSED = f"""
+    told AS (
+        {TELL} SELECT x.event, x.client, x.user_id,
+            concat_ws(':', x.reason, x.presented, extract(epoch FROM date_trunc('hour', x.at))::bigint),
+            jsonb_build_object('calUserId', u.upstream_id, 'generation', x.presented, 'reason', x.reason)
+        FROM given x LEFT JOIN users u USING (client, user_id)
+        WHERE x.event = 'token.reuse' AND x.kind = 'signal' AND x.client IS NOT NULL {ONCE}
+    )
+"""  # noqa: S608 - constants
+"""A sign of misuse, in the statement that writes it among the events (`given`)."""
+
+_RECOVERED = f"""
+    {TELL} VALUES ('grant.recovered', $1, $2, $3::bigint::text,
+        jsonb_build_object('calUserId', $4::text, 'generation', $3::bigint, 'reason', $5::text)) {ONCE}
+"""
+
+_COLUMNS = "n.seq, n.id, n.at, n.type, n.client, n.user_id, n.facts, n.since, n.attempts, n.claim_owner"
+
+# The first that waits of each user, or of a client as such; what nobody wants is in nobody's way.
+_CLAIM = f"""
+    WITH due AS (
+        SELECT n.seq FROM notices n
+        WHERE n.outcome IS NULL AND n.next_at <= $4 AND n.type = ANY($2)
+          AND (n.claimed_until IS NULL OR n.claimed_until <= clock_timestamp())
+          AND NOT EXISTS (SELECT FROM notices o
+            WHERE o.outcome IS NULL AND o.client = n.client AND o.user_id = n.user_id AND o.seq < n.seq
+              AND o.type = ANY($2))
+        ORDER BY n.next_at, n.seq LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE notices n SET claim_owner = $1, claimed_until = clock_timestamp() + $5::interval,
+        attempts = n.attempts + 1
+    FROM due WHERE n.seq = due.seq RETURNING {_COLUMNS}
+"""  # noqa: S608 - constants
+
+_OURS = "seq = $1 AND claim_owner = $2 AND attempts = $3 AND outcome IS NULL"
+
+_SETTLE = f"""
+    UPDATE notices SET outcome = $4, settled_at = $5, last_error = $6,
+        claim_owner = NULL, claimed_until = NULL
+    WHERE {_OURS} RETURNING seq
+"""  # noqa: S608 - constants
+
+_PUT_OFF = f"""
+    WITH ours AS (
+        UPDATE notices SET next_at = $4, last_error = $5, claim_owner = NULL, claimed_until = NULL
+        WHERE {_OURS} RETURNING seq, client, user_id
+    ), behind AS (
+        UPDATE notices n SET next_at = greatest(n.next_at, $4) FROM ours
+        WHERE n.outcome IS NULL AND n.client = ours.client AND n.user_id = ours.user_id AND n.seq > ours.seq
+    )
+    SELECT seq FROM ours
+"""  # noqa: S608 - constants
+
+_HURRY = "UPDATE notices SET next_at = $1 WHERE outcome IS NULL AND next_at > $1"
+
+_PASS_OVER = """
+    UPDATE notices SET outcome = 'unwanted', settled_at = $3
+    WHERE outcome IS NULL AND since < $2 AND type <> ALL($1)
+"""
+
+_BATCH = 5_000
+_PRUNE = f"DELETE FROM notices WHERE seq IN (SELECT seq FROM notices WHERE at < $1 LIMIT {_BATCH})"  # noqa: S608 - constants
+
+_BACKLOG = """
+    SELECT count(*) AS waiting, coalesce(extract(epoch FROM $2 - min(since)), 0)::float8 AS oldest_s
+    FROM notices WHERE outcome IS NULL AND type = ANY($1)
+"""
+
+# Each from an index that holds the few: those that are stopped, those that failed, those that are overdue.
+# Where upstream stated no end it is not known. A tenth of a short life is notice enough.
+_ENDING = f"""
+    {TELL}
+    SELECT 'refresh_token.ending', client, user_id, generation::text,
+        jsonb_build_object({ABOUT_GRANT}, why, 'endsAt', refresh_token_expires_at)
+    FROM (
+        SELECT 'paused' AS why, g.* FROM grants g WHERE g.client = $1 AND g.state = 'PAUSED'
+        UNION ALL
+        SELECT 'failing', g.* FROM grants g
+        WHERE g.client = $1 AND g.retry_at IS NOT NULL AND g.state = 'LIVE'
+        UNION ALL
+        SELECT 'overdue', g.* FROM grants g
+        WHERE g.client = $1 AND g.due_at <= $2 AND g.retry_at IS NULL AND g.state = 'LIVE'
+    ) g
+    WHERE refresh_token_expires_at <= $2 + least($3::interval, (refresh_token_expires_at - issued_at) / 10)
+      AND NOT EXISTS (SELECT FROM notices n WHERE n.client = g.client AND n.user_id = g.user_id
+        AND n.type = 'refresh_token.ending' AND n.mark = g.generation::text)
+    LIMIT {_BATCH} {ONCE}
+"""  # noqa: S608 - constants
+
+_OPENED = f"""
+    WITH opened AS (
+        INSERT INTO open_circuits (client, opened_at, seen_at, reason)
+        VALUES ($1, clock_timestamp(), clock_timestamp(), $2) ON CONFLICT DO NOTHING RETURNING *
+    ), told AS (
+        {TELL} SELECT 'circuit.opened', client, '', opened_at::text, jsonb_build_object('reason', reason)
+        FROM opened {ONCE}
+    )
+    UPDATE open_circuits SET seen_at = clock_timestamp() WHERE client = $1
+"""  # noqa: S608 - constants
+
+_CLOSED = f"""
+    WITH closed AS (
+        DELETE FROM open_circuits WHERE client = coalesce($1, client)
+          AND ($2::interval IS NULL OR seen_at < clock_timestamp() - $2) RETURNING *
+    ), told AS (
+        {TELL} SELECT 'circuit.closed', client, '', opened_at::text, jsonb_build_object('reason', $3::text)
+        FROM closed {ONCE}
+    )
+    SELECT count(*) FROM closed
+"""  # noqa: S608 - constants
+
+_REPLAY = """
+    UPDATE notices SET outcome = NULL, settled_at = NULL, last_error = NULL, attempts = 0,
+        since = clock_timestamp(), next_at = clock_timestamp()
+    WHERE outcome IS NOT NULL
+      AND ($1::uuid[] = '{}' OR id = ANY($1)) AND ($2::text[] = '{}' OR type = ANY($2))
+      AND ($3::text IS NULL OR client = $3) AND ($4::text IS NULL OR user_id = $4)
+      AND ($5::text[] = '{}' OR outcome = ANY($5)) AND at >= coalesce($6::timestamptz, '-infinity')
+      AND at < coalesce($7::timestamptz, 'infinity')
+"""
+
+
+async def tell_recovered(connection: Connection, grant: NewGrant, generation: int) -> None:
+    """Write, in the transaction that stores this pair, that a grant which could renew none has one again."""
+    key, how = grant.key, grant.event.removeprefix("grant.")
+    await connection.execute(_RECOVERED, key.client, key.user_id, generation, grant.upstream_id, how)
+
+
+class PostgresNotices:
+    """The notices that wait, and those that are kept."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(
+        self, owner: str, types: Sequence[str], most: int, now: datetime, hold: timedelta
+    ) -> list[Notice]:
+        """Commit claims on up to `most` due notices; see the port."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_CLAIM, owner, list(types), most, now, hold)
+        return sorted(map(_notice, rows), key=lambda notice: notice.seq)
+
+    async def settle(self, notice: Notice, outcome: NoticeOutcome, now: datetime, reason: str | None) -> bool:
+        """Write how a claimed notice ended; False when the claim was lost."""
+        return await self._hit(_SETTLE, *_named(notice), outcome.value, now, reason)
+
+    async def put_off(self, notice: Notice, until: datetime, reason: str) -> bool:
+        """Let a claimed notice, and those of the same user behind it, wait so long."""
+        return await self._hit(_PUT_OFF, *_named(notice), until, reason)
+
+    async def hurry(self, now: datetime) -> int:
+        """Make everything due that was put off."""
+        return await self._count(_HURRY, now)
+
+    async def pass_over(self, wanted: Sequence[str], before: datetime, now: datetime) -> int:
+        """Settle as unwanted what has waited since before then and is of no wanted type."""
+        return await self._count(_PASS_OVER, list(wanted), before, now)
+
+    async def prune(self, before: datetime) -> int:
+        """Delete what happened before then, up to a batch."""
+        return await self._count(_PRUNE, before)
+
+    async def replay(self, wanted: Replay) -> int:
+        """Have settled notices sent again, under the ids they had; returns how many."""
+        return await self._count(
+            _REPLAY, list(wanted.ids), list(wanted.types), wanted.client, wanted.user_id,
+            list(wanted.outcomes), wanted.since, wanted.until,
+        )  # fmt: skip
+
+    async def backlog(self, types: Sequence[str], now: datetime) -> Backlog:
+        """Count what waits."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_BACKLOG, list(types), now)
+        assert row is not None  # noqa: S101 - an aggregate always has a row
+        return Backlog(row["waiting"], max(0.0, row["oldest_s"]))
+
+    async def note_endings(self, client: str, now: datetime, notice: timedelta) -> int:
+        """Write a notice of each refresh token that ends soon and is not being replaced."""
+        return await self._count(_ENDING, client, now, notice)
+
+    async def opened(self, client: str, reason: str) -> None:
+        """Say that the circuit is open here."""
+        await self._count(_OPENED, client, reason)
+
+    async def closed(self, client: str) -> None:
+        """Say that upstream accepts the client again."""
+        await self._hit(_CLOSED, client, None, "accepted")
+
+    async def close_left(self, unseen: timedelta) -> int:
+        """Close those that nobody has held open for so long."""
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(_CLOSED, None, unseen, "left"))
+
+    async def _hit(self, statement: str, *arguments: object) -> bool:
+        async with self._database.connection() as connection:
+            return await connection.fetchval(statement, *arguments) is not None
+
+    async def _count(self, statement: str, *arguments: object) -> int:
+        async with self._database.connection() as connection:
+            done = await connection.execute(statement, *arguments)
+        return int(done.rsplit(" ", 1)[1])
+
+
+def _named(notice: Notice) -> tuple[object, ...]:
+    return notice.seq, notice.owner, notice.attempts
+
+
+def _notice(row: Row) -> Notice:
+    return Notice(
+        row["seq"], row["id"], row["at"], row["type"], row["client"], row["user_id"],
+        orjson.loads(row["facts"]), row["since"], row["attempts"], row["claim_owner"],
+    )  # fmt: skip
