@@ -19,6 +19,7 @@ from service.broker.background import every
 from service.broker.deliveries import Deliveries, DeliveryTerms
 from service.broker.flights import end_task
 from service.broker.told import LEFT_AFTER
+from service.settings.webhooks import TYPES
 
 if TYPE_CHECKING:
     from service.broker.ports import Observer
@@ -43,9 +44,12 @@ async def delivering(settings: Settings, observer: Observer, broker: Broker) -> 
         async def tidy() -> None:
             await _tidy(settings, observer, broker, store)
 
-        stack.push_async_callback(end_task, asyncio.create_task(every(TIDY_EVERY_S, tidy, observer)))
+        stack.push_async_callback(
+            end_task, asyncio.create_task(every(TIDY_EVERY_S, tidy, observer, at_once=True))
+        )
         if settings.webhook_url is not None:
             deliveries = await _deliveries(settings, settings.webhook_url, observer, broker, store, stack)
+            observer.note("webhook.started", types=_wanted(settings))
             running = asyncio.create_task(every(LOOK_EVERY_S, deliveries.run, observer, at_once=True))
             stack.push_async_callback(end_task, running)
             stack.push_async_callback(deliveries.drain, END_WITHIN_S)
@@ -64,15 +68,20 @@ async def _deliveries(
     stack.push_async_callback(session.close)
     secret, timeout = settings.webhook_secrets, settings.webhook_timeout
     webhook = Webhook(session, url, lambda: secret.value, timeout.total_seconds())
-    terms = DeliveryTerms(settings.webhook_events, timeout + HELD_BEYOND, settings.webhook_give_up)
-    owner = f"{secrets.token_hex(8)}"
+    terms = DeliveryTerms(_wanted(settings), timeout + HELD_BEYOND, settings.webhook_give_up)
+    owner = secrets.token_hex(8)
     return Deliveries(store, webhook, terms, owner, broker.clock, random.random, observer)
+
+
+def _wanted(settings: Settings) -> tuple[str, ...]:
+    """Return the types of notices that are sent: none without a webhook."""
+    return () if settings.webhook_url is None else settings.webhook_events or TYPES
 
 
 async def _tidy(settings: Settings, observer: Observer, broker: Broker, store: PostgresNotices) -> None:
     """Look for what nothing else tells of, let go of what is old, and count what waits."""
     now = broker.clock()
-    wanted = settings.webhook_events if settings.webhook_url is not None else ()
+    wanted = _wanted(settings)
     await store.close_left(LEFT_AFTER)
     for client in broker.clients:
         await store.note_endings(client, now, settings.refresh_token_notice)

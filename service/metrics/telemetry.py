@@ -197,6 +197,14 @@ def _webhook(state: _State, _: str, facts: Facts, *, outcome: str) -> None:
     state.metrics.webhook_seconds.of().observe(facts["seconds"])
 
 
+def _webhook_started(state: _State, _: str, facts: Facts) -> None:
+    """Show what is 0 until something happens: a counter that begins at 1 has not risen."""
+    state.metrics.degraded.of("webhook").set(0)
+    for one in facts["types"]:
+        for outcome in ("delivered", "failed", "given_up"):
+            state.metrics.webhook_messages.of(one, outcome)
+
+
 def _backlog(state: _State, _: str, facts: Facts) -> None:
     state.metrics.webhook_waiting.of().set(facts["waiting"])
     state.metrics.webhook_oldest_seconds.of().set(facts["oldest_s"])
@@ -303,6 +311,7 @@ RULES: dict[str, Rule] = {
     "process.killed": Rule(ERROR),
     "process.restarted": Rule(WARNING),
     "tracing.failed": Rule(WARNING),
+    "webhook.started": Rule(INFO, _webhook_started),
     "webhook.delivered": Rule(INFO, partial(_webhook, outcome="delivered")),
     "webhook.failed": Rule(WARNING, partial(_webhook, outcome="failed")),
     "webhook.given_up": Rule(ERROR, partial(_webhook, outcome="given_up")),

@@ -263,7 +263,10 @@ class Values(BaseSettings):
         WORKING,
     )
     webhook_events: NoticeTypes = setting(
-        TYPES, ",".join(TYPES), "What it is told of. Left out: everything.", WORKING
+        (),
+        "grant.died,token.reuse",
+        f"What it is told of: {', '.join(f'`{one}`' for one in TYPES)}. Left out: everything.",
+        WORKING,
     )
     webhook_timeout: Span = span("10s", "One message, from connect to the last byte.", WORKING)
     webhook_give_up: Span = span(

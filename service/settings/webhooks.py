@@ -1,7 +1,7 @@
 """Reads what the webhook is set up with: the secrets that sign, and the types that are sent.
 
 A value that does not fit raises ValueError that says which entry is wrong and never what it holds.
-Must import nothing but the grammar.
+Must import nothing but the grammar and the words of notices.
 """
 
 from __future__ import annotations
@@ -9,20 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 
+from service.broker.model.notice import NoticeType
 from service.settings.grammar import no_twins, parse_list
 
 SECRET_PREFIX = "whsec_"
 SHORTEST, LONGEST = 24, 64
 """Bytes of a secret, as the Standard Webhooks specification has it."""
 MOST_SECRETS = 4
-TYPES = (
-    "grant.died",
-    "grant.recovered",
-    "refresh_token.ending",
-    "token.reuse",
-    "circuit.opened",
-    "circuit.closed",
-)
+TYPES = tuple(one.value for one in NoticeType)
 
 
 def parse_webhook_secrets(text: str) -> tuple[bytes, ...]:

@@ -65,7 +65,7 @@ async def emptied_database(reused_database):
     yield reused_database
     connection = await asyncpg.connect(reused_database)
     await GUARD.tables(connection)
-    await connection.execute("TRUNCATE users, grants, lineage, events, audit_events")
+    await connection.execute("TRUNCATE users, grants, lineage, events, audit_events, notices, open_circuits")
     await connection.close()
 
 

@@ -37,10 +37,15 @@ DOCUMENTED = {
     "last_sweep_timestamp_seconds": set(),
     "token_reuse_total": {"kind"},
     "degraded": {"dependency"},
+    "webhook_messages_total": {"type", "outcome"},
+    "webhook_seconds": set(),
+    "webhook_waiting": set(),
+    "webhook_oldest_seconds": set(),
 }
 ROTATED = {"trigger": Trigger.AHEAD, "generation": 3, "lead_s": 500.0}
 GAUGES = {"users": {"LIVE": 2}, "due": 4, "overdue_s": 1.5, "expired_claims": 1, "bricked": 2}
 CALL = {"client": "acme", "call": "refresh", "outcome": "rotated", "seconds": 0.2}
+TRY = {"type": "grant.died", "notice": "n-1", "attempt": 1, "seconds": 0.2}
 REQUEST = {"route": "refresh", "status": 200, "seconds": 0.01, "request_id": "r-1"}
 
 # Every event with facts as its sender gives them.
@@ -67,6 +72,10 @@ EVENTS = [
     ("worker.sweep", None, {"client": "acme", "claimed": 2, "parked": 0, "seconds": 0.1}),
     ("dependency.down", None, {"dependency": "redis", "reason": "timeout"}),
     ("gauges", None, {"client": "acme", **GAUGES}),
+    ("webhook.delivered", USER, TRY),
+    ("webhook.failed", USER, TRY | {"reason": "status 500"}),
+    ("webhook.given_up", USER, TRY | {"reason": "status 500"}),
+    ("webhook.backlog", None, {"waiting": 3, "oldest_s": 1.5}),
     ("request.done", None, REQUEST),
 ]
 
@@ -156,6 +165,10 @@ def test_every_end_of_a_refresh_is_counted_by_its_outcome(telemetry, event, outc
         ("gauges", None, {"client": "a", **GAUGES}, "expired_claims", {("a",): 1}),
         ("gauges", None, {"client": "a", **GAUGES}, "bricked_users", {("a",): 2}),
         ("grant.unreadable", USER, {"generation": 3}, "unreadable_total", {("acme",): 1}),
+        ("webhook.failed", USER, TRY, "webhook_messages_total", {("failed", "grant.died"): 1}),
+        ("webhook.delivered", USER, TRY, "webhook_seconds_sum", {(): 0.2}),
+        ("webhook.backlog", None, {"waiting": 3, "oldest_s": 1.5}, "webhook_waiting", {(): 3}),
+        ("webhook.backlog", None, {"waiting": 3, "oldest_s": 1.5}, "webhook_oldest_seconds", {(): 1.5}),
     ],
 )
 def test_an_event_moves_its_figure(telemetry, event, key, facts, name, moved):
@@ -207,7 +220,8 @@ def test_a_line_says_whose_grant_it_is_and_all_facts(telemetry, written):
         ("refresh.joined", "debug"), ("lease.waited", "debug"), ("refresh.fenced_out", "info"),
         ("refresh.denied", "warning"), ("grant.recovered", "warning"), ("circuit.opened", "error"),
         ("upstream.call", "debug"), ("worker.sweep", "info"), ("dependency.down", "warning"),
-        ("cache.key_missing", "debug"),
+        ("cache.key_missing", "debug"), ("webhook.delivered", "info"), ("webhook.failed", "warning"),
+        ("webhook.given_up", "error"),
     ],
 )  # fmt: skip
 def test_an_event_is_told_as_loudly_as_it_matters(telemetry, written, event, level):
@@ -216,7 +230,7 @@ def test_an_event_is_told_as_loudly_as_it_matters(telemetry, written, event, lev
     assert written.line["level"] == level
 
 
-@pytest.mark.parametrize("event", ["answer", "budget.remaining", "gauges"])
+@pytest.mark.parametrize("event", ["answer", "budget.remaining", "gauges", "webhook.backlog"])
 def test_what_happens_all_the_time_is_counted_and_never_told(telemetry, written, event):
     ((key, facts),) = [(key, facts) for name, key, facts in EVENTS if name == event]
     telemetry.note(event, key, **facts)

@@ -18,6 +18,7 @@ RARE = [
     ("token.reuse", {"kind": "secret"}, "token_reuse_total"),
     ("token.reuse", {"kind": "secret_like"}, "token_reuse_total"),
     ("events.dropped", {"count": 1}, "events_dropped_total"),
+    ("webhook.given_up", {"type": "grant.died", "seconds": 0.1}, "webhook_messages_total"),
 ]
 
 
@@ -25,6 +26,7 @@ RARE = [
 def telemetry():
     telemetry = Telemetry(Metrics())
     telemetry.metrics.expect(["acme"])
+    telemetry.note("webhook.started", types=["grant.died"])
     return telemetry
 
 

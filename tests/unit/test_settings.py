@@ -16,6 +16,7 @@ DURATIONS = {
     "MIN_LIFE": "60s", "ACCESS_TOKEN_LIFETIME": "60m", "DATABASE_TIMEOUT": "3s", "UPSTREAM_TIMEOUT": "10s",
     "LEASE_TTL": "20s", "CLAIM_DEADLINE": "20s", "ANSWER_TIMEOUT": "8s", "PUBLIC_ANSWER_TIMEOUT": "35s",
     "DISTRUST_WINDOW": "60s", "DRAIN": "45s", "GRACE": "60s", "EVENTS_KEPT": "90d",
+    "WEBHOOK_TIMEOUT": "10s", "WEBHOOK_GIVE_UP": "3d", "WEBHOOK_KEPT": "30d", "REFRESH_TOKEN_NOTICE": "14d",
 }  # fmt: skip
 OTHERS = {
     "PUBLIC_ADDRESS": Address("0.0.0.0", 8080), "PUBLIC_PATH": "/refresh",
@@ -28,6 +29,7 @@ OTHERS = {
     "INTERNAL_TLS_CERTIFICATE_FILE": None, "INTERNAL_TLS_KEY_FILE": None, "INTERNAL_TLS_CA_FILE": None,
     "CALLER_CERTIFICATES": (), "ACCESS_LOG": "misses", "LOG_LEVEL": "info", "LOG_FORMAT": "json",
     "CLIENTS_FILE": None, "CAL_API_URL": "https://api.cal.com/v2",
+    "WEBHOOK_URL": None, "WEBHOOK_EVENTS": (), "ALLOW_INSECURE_WEBHOOK": False,
 }  # fmt: skip
 
 
