@@ -19,6 +19,7 @@ from service.roles import FAILED, FINE, prepare, reporting, run
 from service.settings import load_settings
 from service.settings.grammar import Rate, parse_duration, parse_rate
 from service.settings.reference import settings_text
+from service.webhooks import add_webhook_options
 
 if TYPE_CHECKING:
     from service.settings import Role
@@ -50,6 +51,7 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
         ("work", "refresh tokens ahead of their expiry (the arq worker)", _work),
         ("migrate", "bring the database's schema to this release, once, under a lock", _migrate),
         ("rewrap", "seal every stored token anew under the first encryption key", _rewrap),
+        ("webhooks", "show the messages of the webhook, or have some sent again", _webhooks),
     )
     for role, text, command_of in ours:
         command = commands.add_parser(
@@ -107,7 +109,7 @@ def _add_rewrap_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-_OPTIONS = {"migrate": _add_migration_options, "rewrap": _add_rewrap_options}
+_OPTIONS = {"migrate": _add_migration_options, "rewrap": _add_rewrap_options, "webhooks": add_webhook_options}
 
 
 def _rate(text: str) -> Rate:
@@ -194,6 +196,12 @@ def _rewrap(arguments: argparse.Namespace) -> int:
     settings = load_settings(role="rewrap")
     dry_run, as_json = arguments.dry_run, arguments.json
     return asyncio.run(rewrap(settings, arguments.rate, dry_run=dry_run, as_json=as_json))
+
+
+def _webhooks(arguments: argparse.Namespace) -> int:
+    from service.webhooks import webhooks
+
+    return asyncio.run(webhooks(load_settings(role="webhooks"), arguments))
 
 
 def _say(words: str) -> None:

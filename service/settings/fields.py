@@ -21,11 +21,12 @@ T = TypeVar("T")
 PREFIX = "TOKEN_BROKER_"
 UNPREFIXED = frozenset({"CAL_API_URL", "CAL_OAUTH_CLIENT_ID", "X_CAL_SECRET_KEY"})
 
-Role = Literal["serve", "work", "migrate", "rewrap"]
+Role = Literal["serve", "work", "migrate", "rewrap", "webhooks"]
 RUNNING: tuple[Role, ...] = ("serve", "work")
 SERVING: tuple[Role, ...] = ("serve",)
 WORKING: tuple[Role, ...] = ("work",)
 STORING: tuple[Role, ...] = (*RUNNING, "rewrap")
+ASKING: tuple[Role, ...] = (*STORING, "webhooks")
 LONGEST_WINDOW = timedelta(days=7)
 SHORTEST_RETENTION = timedelta(days=1)
 
@@ -138,7 +139,7 @@ SECRETS = {
         "`postgresql://` URL; several hosts may stand in it",
         "postgresql://broker:password@db.internal:5432/broker",
         "PostgreSQL, where the token pairs are.",
-        (*RUNNING, "migrate", "rewrap"),
+        (*RUNNING, "migrate", "rewrap", "webhooks"),
     ),
     "redis_url": SecretField(
         "`redis://`, `rediss://`, `unix://` or `redis+sentinel://` URL",

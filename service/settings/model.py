@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from service.settings import grammar
 from service.settings.fields import (
+    ASKING,
     SERVING,
-    STORING,
     WORKING,
     AddressOf,
     ApiUrl,
@@ -27,7 +27,6 @@ from service.settings.fields import (
     KeySource,
     LimitOf,
     Networks,
-    NoticeTypes,
     Origins,
     Processes,
     RateOf,
@@ -41,10 +40,10 @@ from service.settings.fields import (
     span,
 )
 from service.settings.grammar import Address
-from service.settings.webhooks import TYPES
+from service.settings.webhook_model import WebhookValues
 
 
-class Values(BaseSettings):
+class Values(WebhookValues):
     """Every setting that is neither a secret nor a client. The meanings are shown as they stand here."""
 
     model_config = SettingsConfigDict(
@@ -236,7 +235,7 @@ class Values(BaseSettings):
         SERVING,
     )
 
-    database_timeout: Span = span("3s", "One statement in PostgreSQL.", STORING)
+    database_timeout: Span = span("3s", "One statement in PostgreSQL.", ASKING)
     upstream_timeout: Span = span("10s", "One call upstream, from connect to the last byte.")
     lease_ttl: Span = span("20s", "The lock a user in Redis. It is renewed while it is needed.")
     claim_deadline: Span = span("20s", "The claim in PostgreSQL: after it any process may carry on.")
@@ -254,35 +253,6 @@ class Values(BaseSettings):
         "90d",
         "How long it is kept what happened to a user and who asked for its tokens; whole days go at a time.",
         WORKING,
-    )
-    webhook_url: AppUrl | None = setting(
-        None,
-        "https://app.example.com/hooks/token-broker",
-        "Your app's endpoint that is told, in signed messages, what happens to grants, tokens and clients. "
-        "`https://`, or `http://` to this machine.",
-        WORKING,
-    )
-    webhook_events: NoticeTypes = setting(
-        (),
-        "grant.died,token.reuse",
-        f"What it is told of: {', '.join(f'`{one}`' for one in TYPES)}. Left out: everything.",
-        WORKING,
-    )
-    webhook_timeout: Span = span("10s", "One message, from connect to the last byte.", WORKING)
-    webhook_give_up: Span = span(
-        "3d", "How long a message is sent again and again before it is given up.", WORKING
-    )
-    webhook_kept: Retention = span(
-        "30d", "How long messages are kept, sent or not, to be sent again when you say so.", WORKING
-    )
-    refresh_token_notice: Span = span(
-        "14d",
-        "How long before its end a refresh token that is not being replaced is told of; at most a tenth of "
-        "its lifetime.",
-        WORKING,
-    )
-    allow_insecure_webhook: Flag = setting(
-        False, "true", "Accept an `http://` webhook that is not on this machine.", WORKING
     )
     access_log: Annotated[Literal["misses", "all", "none"], BeforeValidator(lower)] = setting(
         "misses", "all", "`all` also logs the answers that came from a cache; all are counted anyway."

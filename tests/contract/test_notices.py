@@ -9,7 +9,7 @@ import pytest
 from service.adapters.postgres.notices import PostgresNotices
 from service.broker.errors import StorageUnavailable
 from service.broker.model import ClaimKind, Event, EventKind, GrantState, Recorded, Trigger
-from service.broker.model.notice import Backlog, NoticeOutcome, Replay
+from service.broker.model.notice import Backlog, Chosen, NoticeOutcome
 from service.broker.ports import Aftermath
 from service.settings.webhooks import TYPES
 from tests.support.builders import DAY, HOUR, MINUTE, NOON, a_new_grant, a_pair, a_settlement
@@ -284,7 +284,7 @@ async def delivered(stores, notices, *keys):
 async def test_what_is_replayed_is_sent_again_in_its_order_under_its_ids(stores, notices):
     await delivered(stores, notices, ANNA, ANNA, BERT)
     ids = [row[0] for row in await written(stores, "id")]
-    assert await notices.replay(Replay(user_id="anna")) == 2
+    assert await notices.replay(Chosen(user_id="anna")) == 2
     (first,) = await claimed(stores, notices)
     assert (first.id, first.attempts) == (ids[0], 1)
 
@@ -292,15 +292,15 @@ async def test_what_is_replayed_is_sent_again_in_its_order_under_its_ids(stores,
 @pytest.mark.parametrize(
     ("wanted", "count"),
     [
-        (Replay(), 3),
-        (Replay(types=("grant.died",)), 3),
-        (Replay(types=("token.reuse",)), 0),
-        (Replay(client="another"), 0),
-        (Replay(outcomes=("given_up",)), 0),
-        (Replay(outcomes=("delivered", "given_up"), user_id="bert"), 1),
-        (Replay(since=NOON), 3),
-        (Replay(until=NOON), 0),
-        (Replay(ids=(uuid4(),)), 0),
+        (Chosen(), 3),
+        (Chosen(types=("grant.died",)), 3),
+        (Chosen(types=("token.reuse",)), 0),
+        (Chosen(client="another"), 0),
+        (Chosen(states=("given_up",)), 0),
+        (Chosen(states=("delivered", "given_up"), user_id="bert"), 1),
+        (Chosen(since=NOON), 3),
+        (Chosen(until=NOON), 0),
+        (Chosen(ids=(uuid4(),)), 0),
     ],
 )
 async def test_only_what_fits_all_that_was_asked_for_is_replayed(stores, notices, wanted, count):
@@ -310,7 +310,7 @@ async def test_only_what_fits_all_that_was_asked_for_is_replayed(stores, notices
 
 async def test_what_waits_is_not_touched_by_a_replay(stores, notices):
     await tell(stores, ANNA)
-    assert await notices.replay(Replay()) == 0
+    assert await notices.replay(Chosen()) == 0
 
 
 async def test_what_is_too_old_is_deleted_sent_or_not(stores, notices):

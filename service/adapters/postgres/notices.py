@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from service.broker.model.notice import Backlog, Notice, NoticeOutcome, Replay
+from service.broker.model.notice import Backlog, Chosen, Kept, Notice, NoticeOutcome
 
 if TYPE_CHECKING:
     from service.adapters.postgres.database import Connection, Database
@@ -142,15 +142,26 @@ _CLOSED = f"""
     SELECT count(*) FROM closed
 """  # noqa: S608 - constants
 
-_REPLAY = """
+_CHOSEN = """
+    ($1::uuid[] = '{}' OR id = ANY($1)) AND ($2::text[] = '{}' OR type = ANY($2))
+    AND ($3::text IS NULL OR client = $3) AND ($4::text IS NULL OR user_id = $4)
+    AND ($5::text[] = '{}' OR coalesce(outcome, 'waiting') = ANY($5))
+    AND at >= coalesce($6::timestamptz, '-infinity') AND at < coalesce($7::timestamptz, 'infinity')
+"""
+
+_REPLAY = f"""
     UPDATE notices SET outcome = NULL, settled_at = NULL, last_error = NULL, attempts = 0,
         since = clock_timestamp(), next_at = clock_timestamp()
-    WHERE outcome IS NOT NULL
-      AND ($1::uuid[] = '{}' OR id = ANY($1)) AND ($2::text[] = '{}' OR type = ANY($2))
-      AND ($3::text IS NULL OR client = $3) AND ($4::text IS NULL OR user_id = $4)
-      AND ($5::text[] = '{}' OR outcome = ANY($5)) AND at >= coalesce($6::timestamptz, '-infinity')
-      AND at < coalesce($7::timestamptz, 'infinity')
-"""
+    WHERE outcome IS NOT NULL AND {_CHOSEN}
+"""  # noqa: S608 - constants
+
+_COUNT = f"SELECT FROM notices WHERE outcome IS NOT NULL AND {_CHOSEN}"
+
+_PAGE = f"""
+    SELECT id, at, type, client, user_id, facts, coalesce(outcome, 'waiting') AS state, attempts, last_error,
+        next_at, settled_at
+    FROM notices WHERE {_CHOSEN} ORDER BY at DESC, seq DESC LIMIT $8
+"""  # noqa: S608 - constants
 
 
 async def tell_recovered(connection: Connection, grant: NewGrant, generation: int) -> None:
@@ -193,12 +204,15 @@ class PostgresNotices:
         """Delete what happened before then, up to a batch."""
         return await self._count(_PRUNE, before)
 
-    async def replay(self, wanted: Replay) -> int:
+    async def replay(self, chosen: Chosen, *, dry_run: bool = False) -> int:
         """Have settled notices sent again, under the ids they had; returns how many."""
-        return await self._count(
-            _REPLAY, list(wanted.ids), list(wanted.types), wanted.client, wanted.user_id,
-            list(wanted.outcomes), wanted.since, wanted.until,
-        )  # fmt: skip
+        return await self._count(_COUNT if dry_run else _REPLAY, *_choice(chosen))
+
+    async def page(self, chosen: Chosen, most: int) -> list[Kept]:
+        """Return how notices stand, newest first."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_PAGE, *_choice(chosen), most)
+        return [Kept(*row.values()) for row in rows]
 
     async def backlog(self, types: Sequence[str], now: datetime) -> Backlog:
         """Count what waits."""
@@ -236,6 +250,11 @@ class PostgresNotices:
 
 def _named(notice: Notice) -> tuple[object, ...]:
     return notice.seq, notice.owner, notice.attempts
+
+
+def _choice(chosen: Chosen) -> tuple[object, ...]:
+    lists = (list(chosen.ids), list(chosen.types), chosen.client, chosen.user_id, list(chosen.states))
+    return *lists, chosen.since, chosen.until
 
 
 def _notice(row: Row) -> Notice:

@@ -73,13 +73,30 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
-    """Which settled notices are to be sent again: those that fit everything that is given."""
+class Chosen:
+    """Which notices are meant: those that fit everything that is given; states are outcomes, or `waiting`."""
 
     ids: tuple[UUID, ...] = ()
     types: tuple[str, ...] = ()
     client: str | None = None
     user_id: str | None = None
-    outcomes: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a notice stands: for those who look, `facts` is JSON as it is stored."""
+
+    id: UUID
+    at: datetime
+    type: str
+    client: str
+    user_id: str
+    facts: str
+    state: str
+    attempts: int
+    last_error: str | None
+    next_at: datetime
+    settled_at: datetime | None
