@@ -32,6 +32,9 @@ config.SUPERSEDED_WINDOW: must be at most 7d; it is {{ include "token-broker.tex
 {{- if and $config.EVENTS_KEPT (lt (include "token-broker.seconds" $config.EVENTS_KEPT | float64) 86400.0) }}
 config.EVENTS_KEPT: must be at least 1d; it is {{ include "token-broker.text" $config.EVENTS_KEPT }}
 {{- end }}
+{{- if and (hasPrefix "http://" (default "" $config.WEBHOOK_URL)) (not $config.ALLOW_INSECURE_WEBHOOK) (not (regexMatch "^http://(localhost|127\\.|\\[::1\\])" $config.WEBHOOK_URL)) }}
+config.WEBHOOK_URL: must be https, because it says what happens to your users; or say config.ALLOW_INSECURE_WEBHOOK: true
+{{- end }}
 {{- $urls := dict "config.CAL_API_URL" $config.CAL_API_URL }}
 {{- range $place, $client := .Values.clients }}{{ $_ := set $urls (printf "clients[%d].apiUrl" $place) (default "" $client.apiUrl) }}{{ end }}
 {{- range $name, $url := $urls }}
@@ -61,7 +64,7 @@ clients[{{ $place }}].name: {{ $client.name }} stands in the list twice
 {{- define "token-broker.checkSecrets" -}}
 {{- $root := . }}
 {{- if not (include "token-broker.sharedSecret" .) }}
-{{- $names := include "token-broker.secretsOf" (dict "root" . "role" "serve") | fromJsonArray }}
+{{- $names := include "token-broker.allSecrets" . | fromJsonArray }}
 {{- $homeless := list }}
 {{- range $names }}
 {{- if not (get $root.Values.secrets .).existingSecret }}{{ $homeless = append $homeless . }}{{ end }}
@@ -92,7 +95,7 @@ secrets.existingSecret: cannot be used with externalSecret.enabled, which makes 
 externalSecret.secretStoreRef.name: is missing; name the store to ask
 {{- end }}
 {{- $refs := .remoteRefs }}
-{{- range include "token-broker.secretsOf" (dict "root" $root "role" "serve") | fromJsonArray }}
+{{- range include "token-broker.allSecrets" $root | fromJsonArray }}
 {{- if not (or (get $root.Values.secrets .).existingSecret (hasKey $refs .)) }}
 externalSecret.remoteRefs.{{ . }}: is missing; say where the store has it (example: {key: broker/{{ lower . | replace "_" "-" }}})
 {{- end }}

@@ -11,7 +11,15 @@ when a Secret changes and the program reads them again, so a secret rotates with
 {{- if not .root.Values.clients }}{{ $names = append $names "X_CAL_SECRET_KEY" }}{{ end }}
 {{- end }}
 {{- if and (eq .role "serve") .root.Values.callers.apiKeys }}{{ $names = append $names "API_KEYS" }}{{ end }}
+{{- if and (eq .role "work") .root.Values.config.WEBHOOK_URL }}{{ $names = append $names "WEBHOOK_SECRETS" }}{{ end }}
 {{- toJson $names }}
+{{- end }}
+
+{{/* Those that service or worker needs (a JSON list). */}}
+{{- define "token-broker.allSecrets" -}}
+{{- $serve := include "token-broker.secretsOf" (dict "root" . "role" "serve") | fromJsonArray }}
+{{- $work := include "token-broker.secretsOf" (dict "root" . "role" "work") | fromJsonArray }}
+{{- concat $serve $work | uniq | toJson }}
 {{- end }}
 
 {{/* The Secret that stands for all of them. */}}

@@ -32,6 +32,7 @@ SECRETS = {
     "REDIS_URL": "rediss://:password@redis.internal:6379/0",
     "ENCRYPTION_KEYS": a_key(1),
     "FINGERPRINT_KEYS": a_key(2),
+    "WEBHOOK_SECRETS": f"whsec_{base64.b64encode(bytes(32)).decode()}",
     "API_KEYS": f"backend:{'0' * 64}:users:read+tokens:read",
 }
 

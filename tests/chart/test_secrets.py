@@ -18,6 +18,22 @@ def test_a_role_has_its_own_secrets_and_no_others(component, names):
     assert files == {f"/run/secrets/token-broker/{name}" for name in names}
 
 
+def test_what_signs_the_webhooks_messages_is_the_workers_alone_and_only_where_there_is_a_webhook():
+    rendered = Rendered({"config": {"WEBHOOK_URL": "https://app.example.com/hooks"}})
+    assert set(mounted_secrets(rendered.pod("worker"))) == WORKERS | {"WEBHOOK_SECRETS"}
+    assert set(mounted_secrets(rendered.pod("service"))) == SERVICES
+    file = "/run/secrets/token-broker/WEBHOOK_SECRETS"
+    assert rendered.env("worker")["TOKEN_BROKER_WEBHOOK_SECRETS_FILE"] == file
+
+
+def test_it_must_lie_somewhere_as_any_other():
+    homes = {name: {"existingSecret": "one"} for name in SERVICES}
+    said = refusal(
+        {"config": {"WEBHOOK_URL": "https://a.example.com"}, "secrets": {"existingSecret": "", **homes}}
+    )
+    assert "secrets.WEBHOOK_SECRETS.existingSecret: is missing" in said
+
+
 def test_the_tests_pod_has_no_secret():
     pod = Rendered().pod("test")
     assert [volume["name"] for volume in pod["volumes"]] == ["token-broker-tmp"]

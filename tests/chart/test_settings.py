@@ -105,6 +105,8 @@ def test_ports_move_listeners_container_ports_and_services_together():
             "config.SUPERSEDED_WINDOW: must be at most 7d; it is 169h",
         ),
         ({"config": {"EVENTS_KEPT": "23h"}}, "config.EVENTS_KEPT: must be at least 1d; it is 23h"),
+        ({"config": {"WEBHOOK_URL": "http://app.internal/hooks"}}, "config.WEBHOOK_URL: must be https"),
+        ({"config": {"WEBHOOK_URL": "https://user:secret@app.internal/hooks"}}, "/config/WEBHOOK_URL"),
         ({"config": {"ALLOWED_ORIGINS": "https://a.example.com/page"}}, "/config/ALLOWED_ORIGINS"),
         ({"config": {"TRUSTED_PROXIES": ["ingress"]}}, "/config/TRUSTED_PROXIES/0"),
         ({"config": {"CAL_API_URL": "http://cal.internal/v2"}}, "config.CAL_API_URL: must be https"),

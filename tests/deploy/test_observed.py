@@ -22,7 +22,7 @@ STANDING = [
     "TokenBrokerUsersBricked", "TokenBrokerGrantsUnreadable", "TokenBrokerInternalError",
     "TokenBrokerCircuitOpen", "TokenBrokerSweepSilent", "TokenBrokerOverdue", "TokenBrokerExpiredClaims",
     "TokenBrokerSecretPresented", "TokenBrokerSecretLikePresented", "TokenBrokerManyAddresses",
-    "TokenBrokerFarBehind", "TokenBrokerAuditIncomplete",
+    "TokenBrokerFarBehind", "TokenBrokerAuditIncomplete", "TokenBrokerWebhookGivenUp",
     "TokenBrokerPostgresDown", "TokenBrokerDegraded",
     "TokenBrokerServiceAbsent", "TokenBrokerAbsent",
 ]  # fmt: skip

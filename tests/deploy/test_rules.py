@@ -39,6 +39,7 @@ WELL = {
     f"token_broker_rate_budget_remaining{{{SERVICE},{C}}}": "0x{n}",
     f"token_broker_rate_budget_remaining{{{WORKER},{C}}}": "30x{n}",
     f"token_broker_events_dropped_total{{{SERVICE}}}": "0x{n}",
+    f'token_broker_webhook_messages_total{{{WORKER},type="grant.died",outcome="given_up"}}': "0x{n}",
     f'token_broker_token_reuse_total{{{SERVICE},kind="revoked"}}': "0x{n}",
     **{
         f'token_broker_token_reuse_total{{{SERVICE},kind="{kind}"}}': "0x{n}"
@@ -118,6 +119,7 @@ TROUBLES = [
     Trouble("TokenBrokerSecretPresented", {'kind="secret"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerSecretLikePresented", {'kind="secret_like"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerAuditIncomplete", {"events_dropped": "40x{n}"}, quiet=-1, firing=1),
+    Trouble("TokenBrokerWebhookGivenUp", {'outcome="given_up"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerSessionMismatch", {'kind="session_mismatch"': "1x{n}"}, quiet=-1, firing=1),
     Trouble("TokenBrokerCircuitOpen", {f"circuit_open{{{WORKER}": "1x{n}"}, quiet=0, firing=2),
     Trouble("TokenBrokerOldClientSecret", {"client_secret_old": "1x{n}"}, quiet=59, firing=61),

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
@@ -13,6 +13,8 @@ from sandbox.embedded import Servers
 from tests.support.programs import token_broker
 from tests.support.prometheus import Prometheus, prometheus
 from tests.support.promql import alerts
+from tests.support.receivers import SECRET as SIGNED_BY
+from tests.support.receivers import receiving
 from tests.support.stack import Stack, running_stack
 from tests.support.waiting import eventually
 
@@ -122,7 +124,11 @@ async def traffic(watched):
 @asynccontextmanager
 async def running_watched(servers, database_url, folder, second_worker_at):
     """Run it, with a place kept for a second worker."""
-    async with running_stack(database_url, servers.valkey.url, CONFIG, **SETTINGS) as stack:
+    async with AsyncExitStack() as around:
+        receiver = await around.enter_async_context(receiving())
+        hook = {"WEBHOOK_URL": receiver.url, "WEBHOOK_SECRETS": SIGNED_BY}
+        running = running_stack(database_url, servers.valkey.url, CONFIG, **SETTINGS, **hook)
+        stack = await around.enter_async_context(running)
         worker_at = (await stack.worker.said("worker.started"))["observe"]
         service_at = stack.observe_url.removeprefix("http://")
         settings = stack.variables | {"TOKEN_BROKER_OBSERVE_ADDRESS": second_worker_at}

@@ -1,4 +1,4 @@
-"""Service, worker and example receiver as processes: what happens reaches the app, whoever is away or killed."""
+"""Service, worker and example receiver as processes: what happens reaches the app whoever is away."""
 
 import asyncio
 import json

@@ -79,6 +79,7 @@ def grouped_by(expr):
 def registered():
     """Every metric of ours as it is scraped, with its labels."""
     metrics = Metrics()
-    series = [*vars(metrics).values(), metrics.last_sweep_timestamp_seconds]
+    lone = [metrics.last_sweep_timestamp_seconds, metrics.webhook_waiting, metrics.webhook_oldest_seconds]
+    series = [*vars(metrics).values(), *lone]
     found = (one._metric for one in series if isinstance(one, Series))
     return {f"{one._name}{'_total' * (one._type == 'counter')}": set(one._labelnames) for one in found}

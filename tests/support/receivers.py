@@ -27,6 +27,8 @@ class Receiver:
     forgets: bool = False
     """Whether it forgets what it could not answer at once."""
     came: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: list = field(default_factory=list)
+    """Every message as it came: (headers, body)."""
     tries: list = field(default_factory=list)
     """The id of every message that came, taken or not."""
     taken: list = field(default_factory=list)
@@ -35,6 +37,7 @@ class Receiver:
     async def post(self, request):
         body = await request.read()
         message = Webhook(self.secret).verify(body, dict(request.headers))
+        self.heard.append((dict(request.headers), body))
         self.tries.append(request.headers["webhook-id"])
         self.came.set()
         late = not self.gate.is_set()
