@@ -14,11 +14,11 @@ from datetime import timedelta
 from pathlib import Path
 
 from service import callers, sessions, wiring
-from service.adapters import key_sources, queue, wakeups
+from service.adapters import key_sources, queue, wakeups, webhook
 from service.adapters.postgres import Database
 from service.adapters.redis_link import RedisLink
 from service.adapters.upstream import classify, wire
-from service.broker import circuits, persistence, policy
+from service.broker import circuits, deliveries, persistence, policy
 from service.settings.clients import Entry
 from service.settings.fields import env_name
 from service.settings.reference import Described, described_settings
@@ -104,6 +104,11 @@ FIGURES: dict[str, float | timedelta] = {
     "least rest": classify.LEAST_RETRY_S,
     "longest rest": classify.MOST_RETRY_S,
     "probe": circuits._PROBE_EVERY,
+    "webhook at once": deliveries.AT_ONCE,
+    "webhook connect": webhook.MOST_CONNECT_S,
+    "webhook again": deliveries.FIRST_AGAIN,
+    "webhook again at most": deliveries.LONGEST_AGAIN,
+    "webhook rest": deliveries.LONGEST_REST,
 }
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def test_every_threat_of_the_expired_token_has_its_row():
     assert [row for row in ROW_IDS if row.startswith("T")] == [f"T{number}" for number in range(1, 10)]
 
 
-@pytest.mark.parametrize("door", "PIORDUSLCA")
+@pytest.mark.parametrize("door", "PIORDUSLCWA")
 def test_every_door_has_its_rows_in_order(door):
     rows = [int(row[1:]) for row in ROW_IDS if row.startswith(door)]
     assert rows == list(range(1, len(rows) + 1))

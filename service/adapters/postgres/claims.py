@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from service.adapters.postgres.events import NOTE
-from service.adapters.postgres.notices import DIED, ONCE
 from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows
 from service.adapters.postgres.settlements import Settlements
+from service.adapters.postgres.telling import DIED, ONCE
 from service.broker.errors import SealBroken
 from service.broker.model import Claim, ClaimKind, Grant, UserKey
 from service.broker.ports import DueGrant

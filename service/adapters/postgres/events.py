@@ -12,7 +12,7 @@ from uuid import UUID
 
 import orjson
 
-from service.adapters.postgres.notices import REUSED
+from service.adapters.postgres.telling import REUSED
 from service.broker.errors import Invalid
 from service.broker.model import Actor, Event, EventKind, EventQuery, Fact, Recorded, UserKey
 

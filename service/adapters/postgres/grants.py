@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from service.adapters.postgres.events import NOTE, request_of
-from service.adapters.postgres.notices import DIED, ONCE
 from service.adapters.postgres.rows import GRANT_COLUMNS, Row, Rows, standing
 from service.adapters.postgres.shared import SharedReads
+from service.adapters.postgres.telling import DIED, ONCE
 from service.broker.errors import SealBroken
 from service.broker.model import Fingerprint, Grant, GrantState, LineageEntry, Standing, UserKey
 

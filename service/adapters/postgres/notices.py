@@ -1,51 +1,20 @@
-"""The ports NoticeStore and CircuitStore over PostgreSQL; the other stores write a notice with their change.
-
-`seq` is drawn by whoever holds the grant's row: a user's notices have the order of what they tell of.
-"""
+"""The ports NoticeStore and CircuitStore over PostgreSQL: what waits, whose turn it is, what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import orjson
 
+from service.adapters.postgres.telling import ABOUT_GRANT, ONCE, TELL
 from service.broker.model.notice import Backlog, Chosen, Kept, Notice, NoticeOutcome
 
 if TYPE_CHECKING:
     from service.adapters.postgres.database import Connection, Database
     from service.adapters.postgres.rows import Row
-    from service.broker.ports import NewGrant
-
-TELL = "INSERT INTO notices (type, client, user_id, mark, facts)"
-"""How every statement that changes something begins its notice of it: five columns follow."""
-ONCE = "ON CONFLICT (client, user_id, type, mark) DO NOTHING"
-"""And how it ends: of what was told before nothing is told again."""
-
-ABOUT_GRANT = "'calUserId', upstream_id, 'generation', generation, 'reason'"
-"""What is said of a grant; the reason follows."""
-DIED = f"""
-    {TELL} SELECT 'grant.died', client, user_id, generation::text, jsonb_build_object({ABOUT_GRANT}, reason)
-"""
-"""How a notice of a grant that died begins; from where follows."""
-
-# Once an hour for each token and sign, however many addresses and requests there were.
-REUSED = f"""
-    told AS (
-        {TELL} SELECT x.event, x.client, x.user_id,
-            concat_ws(':', x.reason, x.presented, extract(epoch FROM date_trunc('hour', x.at))::bigint),
-            jsonb_build_object('calUserId', u.upstream_id, 'generation', x.presented, 'reason', x.reason)
-        FROM given x LEFT JOIN users u USING (client, user_id)
-        WHERE x.event = 'token.reuse' AND x.kind = 'signal' AND x.client IS NOT NULL {ONCE}
-    )
-"""  # noqa: S608 - constants
-"""A sign of misuse, in the statement that writes it among the events (`given`)."""
-
-_RECOVERED = f"""
-    {TELL} VALUES ('grant.recovered', $1, $2, $3::bigint::text,
-        jsonb_build_object('calUserId', $4::text, 'generation', $3::bigint, 'reason', $5::text)) {ONCE}
-"""
 
 _COLUMNS = "n.seq, n.id, n.at, n.type, n.client, n.user_id, n.facts, n.since, n.attempts, n.claim_owner"
 
@@ -84,15 +53,22 @@ _PUT_OFF = f"""
     SELECT seq FROM ours
 """  # noqa: S608 - constants
 
-_HURRY = "UPDATE notices SET next_at = $1 WHERE outcome IS NULL AND next_at > $1"
-
-_PASS_OVER = """
-    UPDATE notices SET outcome = 'unwanted', settled_at = $3
-    WHERE outcome IS NULL AND since < $2 AND type <> ALL($1)
-"""
-
 _BATCH = 5_000
-_PRUNE = f"DELETE FROM notices WHERE seq IN (SELECT seq FROM notices WHERE at < $1 LIMIT {_BATCH})"  # noqa: S608 - constants
+"""So many at most in a statement, which may have been waiting for days: none takes long."""
+
+
+def _batch(where: str) -> str:
+    return f"seq IN (SELECT seq FROM notices WHERE {where} ORDER BY seq LIMIT {_BATCH})"  # noqa: S608 - constants
+
+
+_HURRY = f"UPDATE notices SET next_at = $1 WHERE {_batch('outcome IS NULL AND next_at > $1')}"  # noqa: S608 - constants
+
+_PASS_OVER = f"""
+    UPDATE notices SET outcome = 'unwanted', settled_at = $3
+    WHERE {_batch("outcome IS NULL AND since < $2 AND type <> ALL($1)")}
+"""  # noqa: S608 - constants
+
+_PRUNE = f"DELETE FROM notices WHERE {_batch('at < $1')}"  # noqa: S608 - constants
 
 _BACKLOG = """
     SELECT count(*) AS waiting, coalesce(extract(epoch FROM $2 - min(since)), 0)::float8 AS oldest_s
@@ -101,6 +77,8 @@ _BACKLOG = """
 
 # Each from an index that holds the few: those that are stopped, those that failed, those that are overdue.
 # Where upstream stated no end it is not known. A tenth of a short life is notice enough.
+_COUNT_WITHIN_S = 60
+
 _ENDING = f"""
     {TELL}
     SELECT 'refresh_token.ending', client, user_id, generation::text,
@@ -152,7 +130,7 @@ _CHOSEN = """
 _REPLAY = f"""
     UPDATE notices SET outcome = NULL, settled_at = NULL, last_error = NULL, attempts = 0,
         since = clock_timestamp(), next_at = clock_timestamp()
-    WHERE outcome IS NOT NULL AND {_CHOSEN}
+    WHERE {_batch(f"outcome IS NOT NULL AND {_CHOSEN}")}
 """  # noqa: S608 - constants
 
 _COUNT = f"SELECT FROM notices WHERE outcome IS NOT NULL AND {_CHOSEN}"
@@ -162,12 +140,6 @@ _PAGE = f"""
         next_at, settled_at
     FROM notices WHERE {_CHOSEN} ORDER BY at DESC, seq DESC LIMIT $8
 """  # noqa: S608 - constants
-
-
-async def tell_recovered(connection: Connection, grant: NewGrant, generation: int) -> None:
-    """Write, in the transaction that stores this pair, that a grant which could renew none has one again."""
-    key, how = grant.key, grant.event.removeprefix("grant.")
-    await connection.execute(_RECOVERED, key.client, key.user_id, generation, grant.upstream_id, how)
 
 
 class PostgresNotices:
@@ -194,19 +166,21 @@ class PostgresNotices:
 
     async def hurry(self, now: datetime) -> int:
         """Make everything due that was put off."""
-        return await self._count(_HURRY, now)
+        return await self._in_batches(_HURRY, now)
 
     async def pass_over(self, wanted: Sequence[str], before: datetime, now: datetime) -> int:
         """Settle as unwanted what has waited since before then and is of no wanted type."""
-        return await self._count(_PASS_OVER, list(wanted), before, now)
+        return await self._in_batches(_PASS_OVER, list(wanted), before, now)
 
     async def prune(self, before: datetime) -> int:
-        """Delete what happened before then, up to a batch."""
-        return await self._count(_PRUNE, before)
+        """Delete what happened before then."""
+        return await self._in_batches(_PRUNE, before)
 
     async def replay(self, chosen: Chosen, *, dry_run: bool = False) -> int:
         """Have settled notices sent again, under the ids they had; returns how many."""
-        return await self._count(_COUNT if dry_run else _REPLAY, *_choice(chosen))
+        if dry_run:
+            return await self._count(_COUNT, *_choice(chosen))
+        return await self._in_batches(_REPLAY, *_choice(chosen))
 
     async def page(self, chosen: Chosen, most: int) -> list[Kept]:
         """Return how notices stand, newest first."""
@@ -216,14 +190,15 @@ class PostgresNotices:
 
     async def backlog(self, types: Sequence[str], now: datetime) -> Backlog:
         """Count what waits."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(_BACKLOG, list(types), now)
+        async with self._patiently() as connection:
+            row = await connection.fetchrow(_BACKLOG, list(types), now, timeout=_COUNT_WITHIN_S)
         assert row is not None  # noqa: S101 - an aggregate always has a row
         return Backlog(row["waiting"], max(0.0, row["oldest_s"]))
 
     async def note_endings(self, client: str, now: datetime, notice: timedelta) -> int:
         """Write a notice of each refresh token that ends soon and is not being replaced."""
-        return await self._count(_ENDING, client, now, notice)
+        async with self._patiently() as connection:
+            return _rows(await connection.execute(_ENDING, client, now, notice, timeout=_COUNT_WITHIN_S))
 
     async def opened(self, client: str, reason: str) -> None:
         """Say that the circuit is open here."""
@@ -244,8 +219,26 @@ class PostgresNotices:
 
     async def _count(self, statement: str, *arguments: object) -> int:
         async with self._database.connection() as connection:
-            done = await connection.execute(statement, *arguments)
-        return int(done.rsplit(" ", 1)[1])
+            return _rows(await connection.execute(statement, *arguments))
+
+    async def _in_batches(self, statement: str, *arguments: object) -> int:
+        """Repeat a statement that does a batch at most, until it finds no whole one."""
+        done = batch = await self._count(statement, *arguments)
+        while batch == _BATCH:
+            batch = await self._count(statement, *arguments)
+            done += batch
+        return done
+
+    @asynccontextmanager
+    async def _patiently(self) -> AsyncIterator[Connection]:
+        """A transaction in which a statement may take longer than a caller's, here and in the server."""
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(f"SET LOCAL statement_timeout = '{_COUNT_WITHIN_S}s'")
+            yield connection
+
+
+def _rows(done: str) -> int:
+    return int(done.rsplit(" ", 1)[1])
 
 
 def _named(notice: Notice) -> tuple[object, ...]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from service.adapters.batches import Batcher
 from service.adapters.postgres.events import NOTE
-from service.adapters.postgres.notices import ABOUT_GRANT, ONCE, TELL
 from service.adapters.postgres.rows import GRANT_COLUMNS, Rows
+from service.adapters.postgres.telling import ABOUT_GRANT, ONCE, TELL
 from service.broker.errors import StorageUnavailable
 from service.broker.model import Grant
 

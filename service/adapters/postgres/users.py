@@ -18,9 +18,9 @@ from service.adapters.postgres.events import (
     forget_who,
     request_of,
 )
-from service.adapters.postgres.notices import tell_recovered
 from service.adapters.postgres.rows import GRANT_COLUMNS, USER_COLUMNS, Row, Rows, stored
 from service.adapters.postgres.settlements import next_generation
+from service.adapters.postgres.telling import tell_recovered
 from service.broker.errors import Conflict
 from service.broker.model import GrantState, Intent, Profile, User, UserKey
 

@@ -33,7 +33,7 @@ class NoticeStore(Protocol):
         """Settle as unwanted what has waited since before then and is of no wanted type."""
 
     async def prune(self, before: datetime) -> int:
-        """Delete what happened before then, up to a batch; returns how many."""
+        """Delete what happened before then; returns how many."""
 
     async def backlog(self, types: Sequence[str], now: datetime) -> Backlog:
         """Count what waits."""
