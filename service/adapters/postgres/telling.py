@@ -1,4 +1,4 @@
-"""How a notice is written with the change it tells of: parts of statements for the stores that make the change.
+"""How a notice is written with the change it tells of: parts of statements for the stores that make it.
 
 `seq` is drawn by whoever holds the grant's row: a user's notices have the order of what they tell of.
 """
