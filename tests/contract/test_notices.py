@@ -182,7 +182,7 @@ async def held_for_a_year(stores, **columns):
     [
         ({"state": "PAUSED", "due_at": None}, "paused"),
         ({"retry_at": LAST_WEEKS + HOUR}, "failing"),
-        ({"due_at": LAST_WEEKS - HOUR}, "overdue"),
+        ({"due_at": LAST_WEEKS - 25 * HOUR}, "overdue"),
     ],
 )
 async def test_a_refresh_token_near_its_end_that_is_not_being_replaced_is_told_of_once(
@@ -195,7 +195,7 @@ async def test_a_refresh_token_near_its_end_that_is_not_being_replaced_is_told_o
     assert await written(stores) == [("refresh_token.ending", "anna", why)]
 
 
-@pytest.mark.parametrize("columns", [{"due_at": LAST_WEEKS + HOUR}, {"state": "DEAD", "due_at": None}])
+@pytest.mark.parametrize("columns", [{"due_at": LAST_WEEKS - HOUR}, {"state": "DEAD", "due_at": None}])
 async def test_one_that_will_be_replaced_in_time_or_is_past_help_is_not(stores, notices, columns):
     await held_for_a_year(stores, **columns)
     assert await notices.note_endings("first-client", LAST_WEEKS, 14 * DAY) == 0

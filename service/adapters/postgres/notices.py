@@ -75,7 +75,8 @@ _BACKLOG = """
     FROM notices WHERE outcome IS NULL AND type = ANY($1)
 """
 
-# Each from an index that holds the few: those that are stopped, those that failed, those that are overdue.
+# Each from an index that holds the few: those that are stopped, those that failed, those that no worker came
+# to for a day.
 # Where upstream stated no end it is not known. A tenth of a short life is notice enough.
 _COUNT_WITHIN_S = 60
 
@@ -90,7 +91,8 @@ _ENDING = f"""
         WHERE g.client = $1 AND g.retry_at IS NOT NULL AND g.state = 'LIVE'
         UNION ALL
         SELECT 'overdue', g.* FROM grants g
-        WHERE g.client = $1 AND g.due_at <= $2 AND g.retry_at IS NULL AND g.state = 'LIVE'
+        WHERE g.client = $1 AND g.due_at <= $2::timestamptz - interval '1 day' AND g.retry_at IS NULL
+          AND g.state = 'LIVE'
     ) g
     WHERE refresh_token_expires_at <= $2 + least($3::interval, (refresh_token_expires_at - issued_at) / 10)
       AND NOT EXISTS (SELECT FROM notices n WHERE n.client = g.client AND n.user_id = g.user_id

@@ -46,8 +46,8 @@ _SETTLE = f"""
     WITH held AS MATERIALIZED (
         SELECT x.*, g.claim_kind FROM unnest({_ARRAYS}) WITH ORDINALITY AS x ({_NAMES}, place)
         JOIN grants g ON g.client = x.client AND g.user_id = x.user_id AND g.claim_epoch = x.epoch
-            AND g.claim_owner = x.owner AND g.generation = x.claimed
-        FOR NO KEY UPDATE OF g %s
+            AND g.claim_owner = x.owner AND g.generation = x.claimed %(only)s
+        FOR NO KEY UPDATE OF g %(locked)s
     ), settled AS (
         UPDATE grants g SET generation = x.generation, key_id = x.key_id, access_sealed = x.access,
             refresh_sealed = x.refresh, issued_at = x.issued_at, expires_at = x.expires_at,
@@ -70,15 +70,20 @@ _SETTLE = f"""
     ), note AS (
         {NOTE} SELECT client, user_id, clock_timestamp(), 'change', 'refresh.rotated', generation,
             NULL, trigger, NULL, NULL FROM settled
-    ), told AS (
-        {TELL} SELECT 'grant.recovered', client, user_id, generation::text,
-            jsonb_build_object({ABOUT_GRANT}, 'forced') FROM settled WHERE recovered {ONCE}
-    )
+    ) %(told)s
     SELECT * FROM settled
 """  # noqa: S608 - constants
 
-_TOGETHER = _SETTLE % "SKIP LOCKED"
-_ALONE = _SETTLE % ""
+_TOLD = f"""
+    , told AS (
+        {TELL} SELECT 'grant.recovered', client, user_id, generation::text,
+            jsonb_build_object({ABOUT_GRANT}, 'forced') FROM settled WHERE recovered {ONCE}
+    )
+"""  # noqa: S608 - constants
+
+# What was had by force is rare, and may have to be told of: it goes alone, and costs the others nothing.
+_TOGETHER = _SETTLE % {"only": "AND g.claim_kind <> 'force'", "locked": "SKIP LOCKED", "told": ""}
+_ALONE = _SETTLE % {"only": "", "locked": "", "told": _TOLD}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +110,7 @@ class Settlements:
         row = self._row(settlement)
         settled = await self._groups.ask(row)
         if settled is None:
-            # Lost, or locked by another just now, or in a group that could not be stored: this tells.
+            # Lost, or locked by another just now, or in a group that could not be stored, or had by force.
             (settled,) = await self._commit(_ALONE, [row])
         return settled
 
