@@ -15,6 +15,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from service.moving.arguments import add_moving
 from service.roles import FAILED, FINE, prepare, reporting, run
 from service.settings import load_settings
 from service.settings.grammar import Rate, parse_duration, parse_rate
@@ -64,6 +65,7 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
         command.set_defaults(run=command_of)
         if role in _OPTIONS:
             _OPTIONS[role](command)
+    add_moving(commands)
     _add_development(commands, wanted)
     return parser
 

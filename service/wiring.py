@@ -49,12 +49,14 @@ from service.broker.creation import Creation
 from service.broker.errors import BrokerError
 from service.broker.flights import TimeLeft, end_task
 from service.broker.grants import Grants
+from service.broker.imports import Imports
 from service.broker.policy import Terms
 from service.broker.ports import Ports
 from service.broker.refresh import Refresh
 from service.broker.sweeps import Sweeps
 from service.broker.told import ToldCircuits
 from service.broker.users import Users
+from service.broker.verification import Verification
 from service.logs import keep_secret
 from sql.files import newest_version
 
@@ -81,6 +83,7 @@ class Broker:
     at_hand: AtHand
     behind: Behind
     users: Users
+    imports: Imports
     sweeps: Sweeps
     circuits: Circuits
     refresh: Refresh
@@ -243,6 +246,7 @@ def _use_cases(
         at_hand=AtHand(ports, looks, terms, behind, answers.crowds),
         behind=behind,
         users=Users(ports, terms, calls, creation, grants),
+        imports=Imports(ports, terms, Verification(ports, calls)),
         sweeps=Sweeps(ports, terms, refresh, confirmations, calls),
         circuits=circuits,
         refresh=refresh,

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from service.broker.calls import Calls
 from service.broker.creation import Creation, new_grant
+from service.broker.enrolment import announce, enrolled
 from service.broker.errors import (
     BrokerError,
     Conflict,
@@ -17,7 +18,7 @@ from service.broker.errors import (
     SealBroken,
     UserUnknown,
 )
-from service.broker.expiry import place_enrolled, place_minted
+from service.broker.expiry import place_minted
 from service.broker.grants import DELETING, Grants
 from service.broker.model import (
     Denial,
@@ -33,7 +34,6 @@ from service.broker.model import (
     Profile,
     ProfileChange,
     Rotated,
-    Stated,
     TokenPair,
     User,
     UserKey,
@@ -110,29 +110,13 @@ class Users:
 
         Raises Invalid when the token names another upstream user, GrantLive, GrantPaused, Conflict.
         """
-        stated = self._ports.providers[key.client].describe(enrolment.access_token)
-        if stated.owner_id != enrolment.upstream_id:
-            raise Invalid(fields={"accessToken": "is not a token of the upstream user in calUserId"})
-        stated = Stated(
-            stated.owner_id,
-            stated.issued_at,
-            enrolment.access_token_expires_at or stated.ends_at,
-            enrolment.refresh_token_expires_at or stated.refresh_token_ends_at,
-        )
-        minted = MintedPair(enrolment.access_token, enrolment.refresh_token, stated)
-        placed = place_enrolled(
-            minted,
-            self._ports.clock(),
-            configured=self._terms.access_token_lifetime,
-            margin=self._terms.refresh_margin,
-            roll=self._ports.roll(),
-        )
-        grant = self._grant(key, enrolment.upstream_id, placed.pair, "grant.enrolled", actor, vouch=vouch)
+        grant = enrolled(self._ports, self._terms, key, enrolment, actor=actor)
+        grant = replaced(grant, vouch=vouch)
         linked = await self._ports.users.link(grant, enrolment.profile, replace=replace)
         if linked is None:
             require_live(await self._ports.grants.load(key))
             raise GrantLive
-        await self._announce(linked)
+        await announce(self._ports, linked)
         return linked
 
     async def recover(self, key: UserKey, upstream_id: str, email: str, *, vouch: bool, actor: str) -> User:
@@ -171,7 +155,7 @@ class Users:
         if linked is None:
             raise GrantPaused
         self._ports.observer.note("grant.recovered", key, kind="recover")
-        await self._announce(linked)
+        await announce(self._ports, linked)
         return linked
 
     async def _readable(self, key: UserKey) -> bool:
@@ -227,16 +211,6 @@ class Users:
     ) -> NewGrant:
         grant = new_grant(key, upstream_id, pair, self._terms, event=event, actor=actor)
         return replaced(grant, vouch=vouch)
-
-    async def _announce(self, linked: User) -> None:
-        """Let every process see the new generation at once."""
-        if linked.grant is None:
-            return
-        if not linked.grant.marks.distrusted:
-            await self._ports.cache.put(linked.grant.current())
-        else:
-            await self._ports.cache.block(linked.key, linked.grant.generation)
-        await self._ports.wakeups.notify(linked.key, linked.grant.generation)
 
     def _placed(self, minted: MintedPair, sent_at: datetime) -> TokenPair:
         return place_minted(

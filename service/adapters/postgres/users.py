@@ -18,6 +18,7 @@ from service.adapters.postgres.events import (
     forget_who,
     request_of,
 )
+from service.adapters.postgres.first_pairs import FirstPairs
 from service.adapters.postgres.rows import GRANT_COLUMNS, USER_COLUMNS, Row, Rows, stored
 from service.adapters.postgres.settlements import next_generation
 from service.adapters.postgres.telling import tell_recovered
@@ -121,6 +122,8 @@ class PostgresUsers:
         self._database = database
         self._rows = rows
         self._fingerprints = fingerprints
+        self._together = FirstPairs(database, rows, fingerprints)
+        self.held, self.link_new = self._together.held, self._together.link_new
         self._deadline = claim_deadline
         self._window = distrust_window
 

@@ -42,6 +42,7 @@ from service.broker.model.outcome import (
 from service.broker.model.session import Nobody, SignedIn, Witnessed
 from service.broker.model.user import (
     Enrolment,
+    HeldPair,
     Intent,
     Profile,
     ProfileChange,
@@ -72,6 +73,7 @@ __all__ = [
     "Found",
     "Grant",
     "GrantState",
+    "HeldPair",
     "Intent",
     "LineageEntry",
     "LookupOutcome",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from service.broker.model.grant import Grant, UserKey
+from service.broker.model.grant import Grant, GrantState, UserKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,19 @@ class Enrolment:
     access_token_expires_at: datetime | None = None
     refresh_token_expires_at: datetime | None = None
     profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPair:
+    """What is held of a user beside a pair that is to be taken over.
+
+    `known`: the user has had that very access token here, as far as is remembered.
+    """
+
+    state: GrantState
+    upstream_id: str
+    issued_at: datetime
+    known: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from service.broker.model import (
     Fingerprint,
     Grant,
     GrantState,
+    HeldPair,
     Intent,
     LineageEntry,
     Marks,
@@ -215,6 +216,18 @@ class UserStore(Protocol):
         Onto a LIVE grant only with `replace`, onto a PAUSED one never, under an intent only while it is ours;
         otherwise None and nothing is written. Raises Conflict when the upstream id or the e-mail
         belongs to another user.
+        """
+
+    async def held(self, client: str, grants: Sequence[NewGrant]) -> dict[str, HeldPair]:
+        """Return what is held of the users of these pairs, by their ids, where there is something."""
+
+    async def link_new(
+        self, client: str, grants: Sequence[tuple[NewGrant, Profile | None]]
+    ) -> frozenset[str]:
+        """Store the pairs of users nobody knows yet, all in one; returns the ids of those it stored.
+
+        Anything in the way of a row, its own user too, leaves that row to `link`. No user twice, all by the
+        same event and actor.
         """
 
     async def change_profile(
