@@ -17,17 +17,19 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
+from bench.settings import environment
+from bench.stored import create_database, prepare_broker
+from bench.tokens import CLIENT_ID
 from sandbox.embedded import servers
-from tests.support.databases import Databases
-from tests.support.environment import environment
 
 ROOT = Path(__file__).parent.parent
 LIFETIME_S = 3600
+Found = dict[str, Any]
 _LOOK_EVERY_S = 0.05
 
 
@@ -44,7 +46,7 @@ def write_table(path: Path, users: int) -> None:
 
 def _token(owner: int, issued: int, kind: str) -> str:
     claims = {
-        "type": f"{kind}_token", "clientId": "client-1", "ownerId": owner, "iat": issued,
+        "type": f"{kind}_token", "clientId": CLIENT_ID, "ownerId": owner, "iat": issued,
         "expiresAt": (issued + LIFETIME_S) * 1000,
     }  # fmt: skip
     parts = (b'{"alg":"HS256","typ":"JWT"}', json.dumps(claims).encode(), f"{kind}-{owner:026}".encode())
@@ -110,25 +112,54 @@ async def _rows(database_url: str) -> dict[str, int]:
         await connection.close()
 
 
-async def _measure(users: int, folder: Path, made: Databases, redis_url: str) -> dict[str, object]:
+async def _measure(users: int, folder: Path, server_url: str, redis_url: str) -> dict[str, Found]:
     table = folder / "users.csv"
     write_table(table, users)
-    env = {"PATH": os.environ["PATH"], **environment(REDIS_URL=redis_url)}
-    with made.migrated() as url:
-        child = Child({**env, "TOKEN_BROKER_DATABASE_URL": url}, table)
-        code, seconds, said = await child.run(url)
-        early, late = child.memory()
-        whole = {"exit": code, "seconds": round(seconds, 1), "users_a_second": round(users / seconds)}
-        whole |= {"peak_mb_first_third": round(early, 1), "peak_mb_after": round(late, 1)}
-        whole |= {"said": json.loads(said), "rows": await _rows(url)}
-    with made.migrated() as url:
-        child = Child({**env, "TOKEN_BROKER_DATABASE_URL": url}, table)
-        killed, _, _ = await child.run(url, kill_at=users // 2)
-        half = await _rows(url)
-        again, seconds, said = await child.run(url)
-        resumed = {"killed_with": killed, "rows_then": half, "exit": again, "seconds": round(seconds, 1)}
-        resumed |= {"said": json.loads(said), "rows": await _rows(url)}
-    return {"users": users, "whole": whole, "killed_and_resumed": resumed}
+    whole = await _whole(users, table, await _database(server_url, "whole"), redis_url)
+    killed = await _killed(users, table, await _database(server_url, "killed"), redis_url)
+    return {"whole": whole, "killed_and_resumed": killed}
+
+
+async def _database(server_url: str, name: str) -> str:
+    url = await create_database(server_url, name)
+    await prepare_broker(url)
+    return url
+
+
+async def _whole(users: int, table: Path, url: str, redis_url: str) -> Found:
+    child = Child(_variables(url, redis_url), table)
+    code, seconds, said = await child.run(url)
+    early, late = child.memory()
+    return {
+        "exit": code,
+        "seconds": round(seconds, 1),
+        "users_a_second": round(users / seconds),
+        "peak_mb_first_third": round(early, 1),
+        "peak_mb_after": round(late, 1),
+        "said": json.loads(said),
+        "rows": await _rows(url),
+    }
+
+
+async def _killed(users: int, table: Path, url: str, redis_url: str) -> Found:
+    child = Child(_variables(url, redis_url), table)
+    killed, _, _ = await child.run(url, kill_at=users // 2)
+    half = await _rows(url)
+    code, seconds, said = await child.run(url)
+    rows = await _rows(url)
+    return {
+        "killed_with": killed,
+        "rows_then": half,
+        "exit": code,
+        "seconds": round(seconds, 1),
+        "said": json.loads(said),
+        "rows": rows,
+    }
+
+
+def _variables(database_url: str, redis_url: str) -> dict[str, str]:
+    settings = environment(database_url, redis_url, 1, (8080, 8081, 9090))
+    return {"PATH": os.environ["PATH"], **settings}
 
 
 def main() -> int:
@@ -136,15 +167,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.importing", description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
     users = parser.parse_args().users
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        servers() as pair,
-        closing(Databases(pair.postgres.url)) as made,
-    ):
-        found = asyncio.run(_measure(users, Path(folder), made, pair.valkey.url))
-    sys.stdout.write(f"{json.dumps(found)}\n")
-    runs = (found["whole"], found["killed_and_resumed"])
-    return int(any(set(run["rows"].values()) != {users} for run in runs))  # type: ignore[index]
+    with tempfile.TemporaryDirectory() as folder, servers() as pair:
+        found = asyncio.run(_measure(users, Path(folder), pair.postgres.url, pair.valkey.url))
+    sys.stdout.write(f"{json.dumps({'users': users, **found})}\n")
+    return int(any(set(run["rows"].values()) != {users} for run in found.values()))
 
 
 if __name__ == "__main__":
