@@ -31,9 +31,28 @@ examples:
 It wants the environment of `token-broker work`; its help lists the settings."""
 
 
+_STATES = ("LIVE", "DEAD", "PAUSED")
+
+_USERS = """\
+List and show users, and have their pairs refreshed or revoked, by a service that runs: over its internal
+listener, with an API key. No token is ever shown. Exit code 0: done; 1: some of it was refused, or the
+service did not answer; 2: wrong usage."""
+
+_EXPORT = """\
+Write every user with the state of its pair, as JSON Lines or CSV, in the order of their ids. No token and no
+secret is in it, so it cannot be imported again: back up the database for that. Asks a service that runs, over
+its internal listener, with an API key of scope users:read."""
+
+_SERVICE_MORE = """\
+The API key is read from TOKEN_BROKER_API_KEY, or from a file named by --key-file or by
+TOKEN_BROKER_API_KEY_FILE: as an option of its own, others on this machine would see it."""
+
+
 def add_moving(commands: Commands[argparse.ArgumentParser]) -> None:
     """Mount the commands."""
     _add_import(commands)
+    _add_export(commands)
+    _add_users(commands)
 
 
 def _command(
@@ -100,6 +119,69 @@ def _add_import(commands: Commands[argparse.ArgumentParser]) -> None:
         "--rejects", metavar="FILE", help="write rejected rows there as JSON Lines (default: standard error)"
     )
     command.add_argument("--json", action="store_true", help="say what came of it as one JSON object")
+
+
+def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands, "export", "write every user with the state of its pair; no secret", _EXPORT, _SERVICE_MORE
+    )
+    command.set_defaults(run=_lately("service.moving.export", "run_export"))
+    command.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default: jsonl")
+    command.add_argument("--state", choices=_STATES, help="only users whose grant is in this state")
+    command.add_argument("--output", metavar="FILE", help="write there (default: standard output)")
+    _add_service(command)
+
+
+def _add_users(commands: Commands[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands, "users", "list and show users, have their pairs refreshed or revoked", _USERS, _SERVICE_MORE
+    )
+    command.set_defaults(run=_lately("service.moving.users", "run_users"))
+    acts = command.add_subparsers(dest="act", required=True, metavar="ACT")
+    listing = acts.add_parser("list", help="list users with the state of their pairs (scope users:read)")
+    listing.add_argument("--state", choices=_STATES, help="only users whose grant is in this state")
+    listing.add_argument("--email", help="only the user with this e-mail address")
+    listing.add_argument("--cal-user-id", metavar="NUMBER", help="only the user with this id upstream")
+    listing.add_argument("--limit", type=_count, default=100, help="how many at most (default: 100)")
+    showing = acts.add_parser("show", help="show one user and what happened to it (scope users:read)")
+    showing.add_argument("id", metavar="ID", help="the app's own user id")
+    text = "replace users' pairs now; their tabs go on (scope tokens:read)"
+    refreshing = acts.add_parser("refresh", help=text)
+    refreshing.add_argument(
+        "--force", action="store_true", help="replace every token, also those still good (scope users:write)"
+    )
+    text = "let no token that users have count any more, here and upstream (scope users:write)"
+    revoking = acts.add_parser("revoke", help=text)
+    for each in (refreshing, revoking):
+        each.add_argument("ids", nargs="+", metavar="ID", help="the app's own user ids")
+    for each in (listing, showing, refreshing, revoking):
+        each.add_argument("--json", action="store_true", help="JSON: an object a line")
+        _add_service(each)
+
+
+def _add_service(command: argparse.ArgumentParser) -> None:
+    """Add where the service is, and who asks."""
+    command.add_argument("--client", metavar="NAME", help="the OAuth client, if there are several")
+    command.add_argument(
+        "--url",
+        help="the service's internal listener (default: $TOKEN_BROKER_URL, else "
+        "$TOKEN_BROKER_INTERNAL_ADDRESS, else http://127.0.0.1:8081)",
+    )
+    command.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="holds the API key (default: $TOKEN_BROKER_API_KEY_FILE, else the key is $TOKEN_BROKER_API_KEY)",
+    )
+    command.add_argument("--ca-file", metavar="FILE", help="authorities of the listener's certificate (PEM)")
+    command.add_argument("--certificate-file", metavar="FILE", help="ours (PEM), if it wants one")
+    command.add_argument("--certificate-key-file", metavar="FILE", help="its private key (PEM)")
+
+
+def _count(text: str) -> int:
+    """Read a whole number above 0; argparse shows this error's text."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number above 0")
+    return int(text)
 
 
 def _lately(module: str, function: str) -> Callable[[argparse.Namespace], int]:

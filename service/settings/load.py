@@ -35,6 +35,9 @@ _SECRET_NAMES = frozenset(env_name(field) for field in SECRETS)
 _FILE_NAMES = frozenset(f"{name}_FILE" for name in _SECRET_NAMES)
 _KNOWN = frozenset(env_name(field) for field in Values.model_fields) | _SECRET_NAMES | _FILE_NAMES
 
+_OF_COMMANDS = frozenset(f"{PREFIX}{name}" for name in ("URL", "API_KEY", "API_KEY_FILE", "SOURCE_URL"))
+"""What `users`, `export` and `import` read themselves."""
+
 # Kubernetes sets these for every Service in the namespace, one named token-broker included.
 _SERVICE_LINK = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT)\w*|PORT(_[0-9]+_(TCP|UDP|SCTP)\w*)?)")
 
@@ -186,7 +189,8 @@ class _Loading:
 
     def _strangers(self) -> list[str]:
         """Find variables that look like settings and are none, with what they may have meant."""
-        strangers = (name for name in sorted(self._env) if name.startswith(PREFIX) and name not in _KNOWN)
+        known = _KNOWN | _OF_COMMANDS
+        strangers = (name for name in sorted(self._env) if name.startswith(PREFIX) and name not in known)
         return [
             f"{name} is not a setting{_meant(name)}"
             for name in strangers

@@ -41,10 +41,3 @@ async def start(variables, *words):
         sys.executable, "-m", "service.cli", *words, cwd=ROOT, env=variables,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-
-
-async def run(variables, *words, given=""):
-    """Run a command to its end; gives its exit code and what it wrote on both streams."""
-    child = await start(variables, *words)
-    out, err = await child.communicate(given.encode())
-    return child.returncode, out.decode(), err.decode()

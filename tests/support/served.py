@@ -34,6 +34,11 @@ class House:
         self.witnesses = witnesses
         self.means = means
 
+    @property
+    def internal_url(self):
+        """Where the app's own services ask."""
+        return self._url(INTERNAL, "")
+
     async def refresh(self, token, **headers):
         """What a page gets for the token it holds: status, body."""
         return await self._ask(PUBLIC, "GET", "/refresh", token, headers)
