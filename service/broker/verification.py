@@ -15,7 +15,7 @@ from service.broker.errors import BrokerError, GrantDead, Invalid, UpstreamUnava
 from service.broker.model import Confirmed, Denial, Denied, Found
 from service.broker.ports import NewGrant, Ports
 
-MOST_FAILURES = 5
+MOST_IN_VAIN = 5
 PATIENCE_S = 300.0
 _AGAIN_S = 1.0
 _ABOUT_TO_END = timedelta(seconds=5)
@@ -31,28 +31,38 @@ class Verification:
         self._calls = calls
         self.patience_s = PATIENCE_S
         """How long it waits for a turn that never comes: a circuit that stays open, a budget used up."""
+        self.again_s = _AGAIN_S
+        """How long upstream is left alone when it gave no answer; twice as long each time."""
 
     async def refused(self, client: str, grants: Mapping[int, NewGrant]) -> dict[int, BrokerError]:
         """Return why some of these are not to be taken over; raises UpstreamUnavailable."""
         refused: dict[int, BrokerError] = {}
-        waiting, failures = list(grants), 0
+        waiting, vain = list(grants), 0
         while waiting:
             taken = await self._turns(client, len(waiting))
             asked, waiting = waiting[:taken], waiting[taken:]
             answers = await asyncio.gather(*(self._ask(grants[place]) for place in asked))
+            again = []
             for place, answer in zip(asked, answers, strict=True):
-                if isinstance(answer, Confirmed | Found):
-                    continue
                 error = _refusal(answer)
                 if error is not None:
                     refused[place] = error
-                    continue
-                await self._calls.heard(client, answer)
-                failures += 1
-                waiting.append(place)
-            if failures > MOST_FAILURES:
+                elif not isinstance(answer, Confirmed | Found):
+                    await self._heard(client, answer)
+                    again.append(place)
+            waiting += again
+            vain = vain + 1 if len(again) == len(asked) else 0
+            if vain > MOST_IN_VAIN:
                 raise UpstreamUnavailable("Upstream gave no usable answer.")
+            if again:
+                await asyncio.sleep(self.again_s * 2**vain)
         return refused
+
+    async def _heard(self, client: str, answer: Answer) -> None:
+        """Act on an answer that says nothing of the pair; one about the client is about all of them."""
+        if isinstance(answer, Denied) and answer.code is Denial.CLIENT_FAULT:
+            raise await self._calls.failure(client, answer)
+        await self._calls.heard(client, answer)
 
     async def _turns(self, client: str, most: int) -> int:
         """Wait for up to so many calls; callers who wait for a token come first."""

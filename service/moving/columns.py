@@ -5,10 +5,12 @@ Decides by names alone. What a value must be is the door's business: the models 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from uuid import UUID
 
 import orjson
 
@@ -105,13 +107,14 @@ def _listed(columns: list[str]) -> str:
 
 def _text(value: object) -> object:
     """Return what is not text in its usual spelling: a number or a UUID is an id as well."""
-    return str(value) if isinstance(value, int | Decimal) or hasattr(value, "hex") else value
+    usual = isinstance(value, int | Decimal | UUID) and not isinstance(value, bool)
+    return str(value) if usual else value
 
 
 def _number(value: object) -> object:
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
-    if isinstance(value, float | Decimal) and value == int(value):
+    if isinstance(value, float | Decimal) and math.isfinite(value) and value == int(value):
         return int(value)
     return value
 

@@ -72,7 +72,7 @@ def run_import(arguments: Namespace) -> int:
         sys.stderr.write(f"token-broker import: {wrong}\n")
         return WRONG_USAGE
     except Unreadable as wrong:
-        sys.stderr.write(f"token-broker import: the source cannot be read: {wrong}\n")
+        sys.stderr.write(f"token-broker import: the source cannot be read: {wrong}. {_GO_ON}\n")
     except KeyboardInterrupt:
         sys.stderr.write(f"\nStopped. {_GO_ON}\n")
     return FAILED
@@ -176,7 +176,10 @@ async def _opened(arguments: Namespace, settings: Settings) -> AsyncIterator[Sou
     if arguments.query is None:
         file = open_file(arguments.file, arguments.format)
         columns = None if file.columns is None else tuple(file.columns)
-        yield Source(_in_a_thread(file.rows), columns, file.size, partial(getattr, file, "read"))
+        try:
+            yield Source(_in_a_thread(file.rows), columns, file.size, partial(getattr, file, "read"))
+        finally:
+            file.close()
         return
     url = arguments.source_url or os.environ.get(SOURCE_URL) or settings.database_url.value
     async with query_rows(url, arguments.query) as (columns, rows):

@@ -66,6 +66,10 @@ class FileRows:
         """How many bytes were read."""
         return self._binary.tell() if self.size else 0
 
+    def close(self) -> None:
+        """Read no more."""
+        self._text.close()
+
     def _csv(self, lines: Iterator[str], first: str) -> Iterator[Row]:
         delimiter = max(",;\t", key=first.count)
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
