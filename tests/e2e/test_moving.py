@@ -1,4 +1,4 @@
-"""An app that has refreshed by hand moves onto the broker, its tabs open all the while: nobody is logged out."""
+"""An app that has refreshed by hand moves onto the broker with its tabs open: nobody is logged out."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ class App:
         self._keep(name, user, pair)
 
     def refresh_by_hand(self, name):
-        """What the endpoint does that the app has now: spend the token in the row, write the new pair there."""
+        """What the app's endpoint does: spend the refresh token in the row, write the new pair there."""
         row = self.rows[name]
         assert self.stack.sandbox.is_usable(row["refreshToken"])
         self.stack.sandbox.advance(2)
