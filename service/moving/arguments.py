@@ -76,6 +76,12 @@ def _add_import(commands: Commands[argparse.ArgumentParser]) -> None:
         _IMPORT_MORE,
     )
     command.set_defaults(run=_lately("service.moving.importing", "run_import"))
+    _add_source(command)
+    _add_manner(command)
+
+
+def _add_source(command: argparse.ArgumentParser) -> None:
+    """Add where the rows come from, and whose they are."""
     command.add_argument("file", nargs="?", metavar="FILE", help="CSV or JSON Lines; - is standard input")
     command.add_argument(
         "--format", choices=("csv", "jsonl"), help="what the file is (default: as it begins)"
@@ -97,6 +103,10 @@ def _add_import(commands: Commands[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--client", metavar="NAME", help="the OAuth client of these users, if there are several"
     )
+
+
+def _add_manner(command: argparse.ArgumentParser) -> None:
+    """Add how they are taken over, and how that is told."""
     command.add_argument(
         "--dry-run", action="store_true", help="say what would come of each row, store nothing"
     )

@@ -131,16 +131,20 @@ class Importing:
     async def run(self, rows: AsyncIterator[Row]) -> None:
         """Take over all rows; of two about one user the second is looked at when the first is done."""
         batch: dict[str, tuple[int, Pair]] = {}
-        async for row in rows:
-            read = self._reader.read(row)
-            if isinstance(read, Reject):
-                self._reject(read)
-                continue
-            user_id = read[0].user_id
-            if user_id in batch or len(batch) >= self._most:
-                await self._take(batch)
-                batch = {}
-            batch[user_id] = (row.number, read)
+        try:
+            async for row in rows:
+                read = self._reader.read(row)
+                if isinstance(read, Reject):
+                    self._reject(read)
+                    continue
+                user_id = read[0].user_id
+                if user_id in batch or len(batch) >= self._most:
+                    await self._take(batch)
+                    batch = {}
+                batch[user_id] = (row.number, read)
+        except Unreadable:
+            await self._take(batch)
+            raise
         await self._take(batch)
 
     async def _take(self, batch: dict[str, tuple[int, Pair]]) -> None:
@@ -188,9 +192,24 @@ async def _opened(arguments: Namespace, settings: Settings) -> AsyncIterator[Sou
 
 async def _in_a_thread(rows: Iterator[Row]) -> AsyncIterator[Row]:
     """Read where waiting for a slow source holds up nothing else."""
-    while batch := await asyncio.to_thread(lambda: list(islice(rows, BATCH))):
+    broken: Unreadable | None = None
+    batch: list[Row] = [Row(0, {})]
+    while batch and broken is None:
+        batch, broken = await asyncio.to_thread(_some, rows)
         for row in batch:
             yield row
+    if broken is not None:
+        raise broken
+
+
+def _some(rows: Iterator[Row]) -> tuple[list[Row], Unreadable | None]:
+    """Read a batch, and what it broke off at: the rows before that are good."""
+    batch: list[Row] = []
+    try:
+        batch.extend(islice(rows, BATCH))
+    except Unreadable as broken:
+        return batch, broken
+    return batch, None
 
 
 def _client(settings: Settings, name: str | None) -> ClientSettings:

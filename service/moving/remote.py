@@ -66,7 +66,7 @@ class Remote:
     async def _ask(self, method: str, path: str, params: Mapping[str, str], **more: Any) -> dict[str, Any]:  # noqa: ANN401 - aiohttp's
         try:
             async with self._http.request(
-                method, f"{self._url}{path}", params={**self._params, **params}, **more
+                method, f"{self._url}{path}", params={**self._params, **params}, allow_redirects=False, **more
             ) as answer:
                 body = await answer.json(content_type=None)
                 if answer.status >= _ERROR:

@@ -24,6 +24,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 LONGEST_LINE = 1_000_000
 _FETCHED_AT_ONCE = 500
 _CONNECT_WITHIN_S = 10.0
+_NOT_UTF8 = "is not UTF-8 (iconv -f latin1 -t utf-8 may help)"
 _OTHERS_WORDS = frozenset(
     {"connection_limit", "pool_timeout", "pgbouncer", "socket_timeout", "connect_timeout"}
 )
@@ -49,7 +50,7 @@ class FileRows:
     def __init__(self, binary: BinaryIO, form: str | None = None) -> None:
         self._binary = binary
         self.size = _size(binary)
-        text = io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
+        text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._text = text
         first = _line(text)
         form = form or ("jsonl" if first.lstrip()[:1] in ("{", "[") else "csv")
@@ -82,15 +83,21 @@ class FileRows:
 def _cells(reader: Iterable[list[str]], columns: list[str]) -> Iterator[Row]:
     iterator, number = iter(reader), 1
     while True:
-        begins = number + 1
+        begins, wrong = number + 1, None
+        cells: list[str] | None = []
         try:
             cells = next(iterator, None)
-        except csv.Error as error:
-            raise Unreadable(f"line {begins}: {error}") from None
+        except csv.Error as error:  # the next row is read as if this one had been well
+            wrong = f"is not CSV ({error})"
+        number = max(begins, getattr(reader, "line_num", begins))
+        if wrong is not None:
+            yield Row(begins, {}, wrong)
+            continue
         if cells is None:
             return
-        number = getattr(reader, "line_num", begins)
-        if cells and len(cells) != len(columns):
+        if not all(map(_is_utf8, cells)):
+            yield Row(begins, {}, _NOT_UTF8)
+        elif cells and len(cells) != len(columns):
             yield Row(begins, {}, f"has {len(cells)} cells, and the header has {len(columns)}")
         elif cells:
             yield Row(begins, dict(zip(columns, cells, strict=True)))
@@ -103,16 +110,24 @@ def _json(lines: Iterable[str]) -> Iterator[Row]:
         try:
             value = orjson.loads(line)
         except ValueError:
-            yield Row(number, {}, "is not JSON")
+            yield Row(number, {}, "is not JSON" if _is_utf8(line) else _NOT_UTF8)
             continue
         yield Row(number, value) if isinstance(value, dict) else Row(number, {}, "is not a JSON object")
 
 
-def _line(text: io.TextIOWrapper) -> str:
+def _is_utf8(text: str) -> bool:
+    """Whether there was no byte in it that UTF-8 does not have: those stand in it as lone surrogates."""
+    if text.isascii():
+        return True
     try:
-        line = text.readline(LONGEST_LINE + 1)
-    except UnicodeDecodeError:
-        raise Unreadable("it is not UTF-8 (iconv -f latin1 -t utf-8 may help)") from None
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _line(text: io.TextIOWrapper) -> str:
+    line = text.readline(LONGEST_LINE + 1)
     if len(line) > LONGEST_LINE:
         raise Unreadable(f"a line has more than {LONGEST_LINE} characters")
     return line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -34,7 +35,10 @@ def running(name: str, work: Awaitable[int]) -> int:
         return WRONG_USAGE
     except (Unreachable, Refused) as trouble:
         sys.stderr.write(f"token-broker {name}: {trouble}\n")
-        return FAILED
+    except BrokenPipeError:
+        # Who read the output has gone; else Python would tell of it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
 
 
 async def _run(arguments: Namespace) -> int:

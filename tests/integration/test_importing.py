@@ -259,3 +259,40 @@ async def test_killed_in_the_middle_it_goes_on_without_a_duplicate_or_a_loss(wor
     code, out, _ = await command("-", "--json", given=as_csv(rows))
     assert (code, json.loads(out)) == (0, said(imported=1200 - there, already=there))
     assert await counts(world) == (1200, 1200, 1200, 1200)
+
+
+async def test_a_file_that_breaks_off_is_told_and_the_rows_before_that_are_taken_over(world, command):
+    _, rows = seeds(world, 3)
+    code, _, err = await command("-", given=as_jsonl(rows) + "x" * 1_000_001)
+    assert code == 1
+    assert "the source cannot be read: a line has more than 1000000 characters" in err
+    assert "run the same command again" in err
+    assert (await counts(world))[0] == 3
+
+
+WRONG = {
+    "no source": ([], "name a file"),
+    "two sources": (["-", "--query", "SELECT 1"], "and not both"),
+    "no such client": (["-", "--client", "nobody"], "there is no OAuth client 'nobody'; there are default"),
+    "a map that is none": (["-", "--map", "id"], "--map 'id' is not field=column"),
+    "a column that is not there": (["-", "--map", "id=no"], "there is no column 'no' for id"),
+    "a file that cannot be written": (["-", "--rejects", "/"], "--rejects / cannot be written"),
+}
+
+
+@pytest.mark.parametrize(("options", "words"), WRONG.values(), ids=WRONG)
+async def test_wrong_usage_is_told_before_anything_is_done(world, command, options, words):
+    code, out, err = await command(*options, given=as_csv(seeds(world, 1)[1]))
+    assert (code, out) == (2, "")
+    assert words in err
+    assert await counts(world) == (0, 0, 0, 0)
+
+
+async def test_a_database_that_is_away_is_waited_for_and_then_told(world, command, monkeypatch):
+    monkeypatch.setattr("service.moving.importing.AGAIN_S", 0.001)
+    monkeypatch.setenv("TOKEN_BROKER_DATABASE_URL", "postgresql://broker:hidden-password@127.0.0.1:1/broker")
+    code, out, err = await command("-", given=as_csv(seeds(world, 1)[1]))
+    assert (code, out) == (1, "")
+    assert "The database cannot be reached" in err
+    assert "run the same command again, it goes on from there" in err
+    assert "hidden" not in err

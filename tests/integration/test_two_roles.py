@@ -5,6 +5,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from service.broker.imports import Fate, Order
 from service.broker.model import ProfileChange
 from service.rewrap import rewrap
 from service.settings import load_settings
@@ -71,6 +72,9 @@ async def test_everything_that_is_done_about_users_can_be_done(world):
     await world.broker.users.change(anna.key, ProfileChange({"name": "Ann"}), actor="test")
     bert, enrolment = world.seed("bert")
     await world.enrol(bert, enrolment)
+    carl, pair = world.seed("carl")
+    [told] = await world.broker.imports.take("default", [(carl.key, pair)], Order("test"))
+    assert told.fate is Fate.IMPORTED
     await world.broker.users.delete(anna.key, actor="test")
     assert await anna.grant() is None
 

@@ -40,19 +40,33 @@ def test_a_row_of_another_length_is_wrong_and_the_next_is_read():
     ]
 
 
+@pytest.mark.parametrize("line", ["1,J\xf6rg", '{"id": 1, "name": "J\xf6rg"}'])
+def test_a_row_in_another_encoding_is_wrong_and_the_next_is_read(line):
+    head, last = ("id,name\n", "2,Bert") if line[0] == "1" else ("", '{"id": 2}')
+    first, second = rows(f"{head}{line}\n{last}\n", encoding="latin1")
+    assert first[1:] == ({}, "is not UTF-8 (iconv -f latin1 -t utf-8 may help)")
+    assert second[2] is None
+
+
 def test_lines_of_json_are_read_and_those_that_are_none_are_wrong():
     assert rows('{"id": 1}\n\nnothing\n[1]\n{"id": 2}') == [
         (1, {"id": 1}, None), (3, {}, "is not JSON"), (4, {}, "is not a JSON object"), (5, {"id": 2}, None),
     ]  # fmt: skip
 
 
+def test_a_row_that_is_no_csv_is_wrong_and_the_next_is_read():
+    assert [(number, wrong) for number, _, wrong in rows('id,name\n1,"a"b\n2,Bert\n3,"open\n')] == [
+        (2, """is not CSV (',' expected after '"')"""),
+        (3, None),
+        (4, "is not CSV (unexpected end of data)"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
         (b'[{"id": 1}]', "it is one JSON array"),
-        ("id,name\n1,J\xf6rg\n".encode("latin1"), "it is not UTF-8"),
         (b"id,id\n1,2\n", "two columns have the same name"),
-        (b'id,name\n1,"open\n', "line 2"),
         (b"{" + b" " * 1_000_001, "a line has more than"),
     ],
 )
