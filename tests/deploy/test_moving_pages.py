@@ -2,7 +2,10 @@
 
 import ast
 import asyncio
+import json
+import os
 import re
+import subprocess
 from functools import cache
 
 import asyncpg
@@ -10,8 +13,10 @@ import pytest
 
 from sandbox.calcom import SandboxClient, SandboxConfig
 from service.moving.columns import ALIASES
+from tests.browser.building import missing_node
 from tests.deploy.pages import ROOT, commands, shell
 from tests.support.moving import as_csv
+from tests.support.needs import need
 from tests.support.stack import API_KEY, running_stack
 
 CLIENT = SandboxClient("acme", "secret-of-acme")
@@ -92,3 +97,19 @@ async def test_the_commands_on_migrating(app, tmp_path):
     assert re.findall(r"\d+ (?:would be )?imported|\d+ already there", said)[-1] == "2 already there"
     assert "2 imported" in said
     assert (tmp_path / "rejects.jsonl").read_text() == ""
+
+
+async def test_the_lines_for_the_old_endpoint_hand_a_new_pair_over(app):
+    need(*missing_node())
+    user, pair = app.sandbox.create_user(CLIENT.id, "carl@example.com")
+    known = {"user": {"id": "carl", "calUserId": user.id}}
+    known["pair"] = {"accessToken": pair.access.secret, "refreshToken": pair.refresh.secret}
+    lines = re.search(r"```ts\n(.*?)```", PAGES["migrating.md"], re.DOTALL)[1]
+    given = "".join(f"const {name} = {json.dumps(value)};\n" for name, value in known.items())
+    told = {"PATH": os.environ["PATH"], "BROKER_URL": app.internal_url, "BROKER_KEY": API_KEY}
+    words = ["node", "--input-type=module", "--eval", given + lines]
+    done = await asyncio.to_thread(
+        subprocess.run, words, env=told, capture_output=True, check=True, timeout=30
+    )
+    assert done.stderr == b""
+    assert (await app.token(CLIENT.id, "carl"))["accessToken"] == pair.access.secret

@@ -44,6 +44,15 @@ class App:
         assert child.returncode in (0, 1), err
         return child.returncode, json.loads(out)
 
+    async def tell(self, name):
+        """What docs/migrating.md has the endpoint do with each new pair."""
+        row = self.rows[name]
+        body = {
+            "calUserId": row["cal_user_id"],
+            **{kind: row[kind] for kind in ("accessToken", "refreshToken")},
+        }
+        await self.stack.call("PUT", f"/v1/users/{name}/tokens?replace=true", CLIENT.id, json=body)
+
     async def switch(self):
         """Every tab asks the broker now: gives the statuses and the tokens."""
         answers = await asyncio.gather(*map(self._ask, self.tabs.values()))
@@ -114,6 +123,21 @@ async def test_a_late_catching_up_takes_nothing_back(app):
     assert await app.import_table("--replace") == (0, counted_already(20))
     app.tabs = dict(enumerate(tokens))
     assert (await app.switch())[0] == [200] * 20
+
+
+async def test_what_the_old_endpoint_tells_of_is_not_undone_by_the_table_as_it_was(app):
+    app.refresh_by_hand("user-3")
+    await app.tell("user-3")
+    before = dict(app.rows)
+    app.refresh_by_hand("user-3")
+    await app.tell("user-3")
+    latest, app.rows = app.rows, before
+    code, counted = await app.import_table("--replace")
+    assert (code, counted["imported"], counted["already"]) == (0, 19, 1)
+    app.rows = latest
+    statuses, tokens = await app.switch()
+    assert statuses == [200] * 20
+    assert all(map(app.stack.sandbox.is_live, tokens))
 
 
 def counted_already(count):
