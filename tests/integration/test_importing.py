@@ -296,3 +296,21 @@ async def test_a_database_that_is_away_is_waited_for_and_then_told(world, comman
     assert "The database cannot be reached" in err
     assert "run the same command again, it goes on from there" in err
     assert "hidden" not in err
+
+
+async def test_a_run_is_kept_among_the_events_about_no_user(world, command):
+    _, rows = seeds(world, 2)
+    await command("-", "--dry-run", given=as_csv(rows))
+    await command("-", given=as_csv([*rows, rows[0] | {"id": "no id"}]))
+    found = await world.sql(
+        "SELECT client, user_id, actor, facts FROM audit_events WHERE event = 'import.done'"
+    )
+    [(client, user_id, actor, facts)] = map(tuple, found)
+    assert (client, user_id, actor) == (None, None, "token-broker import")
+    assert json.loads(facts) == {
+        "client": "default",
+        "imported": 2,
+        "replaced": 0,
+        "already": 0,
+        "rejected": 1,
+    }
