@@ -66,8 +66,35 @@ def _parser(wanted: str | None) -> argparse.ArgumentParser:
         if role in _OPTIONS:
             _OPTIONS[role](command)
     add_moving(commands)
+    _add_doctor(commands)
     _add_development(commands, wanted)
     return parser
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "doctor",
+        help="say what is wrong with the settings, the stores, upstream and the clocks, and how to mend it",
+        description="Look at the settings, PostgreSQL, Redis, upstream, the clocks, the keys "
+        "and the listeners, and "
+        "say what is wrong and how to mend it. Changes nothing, spends no refresh token, "
+        "shows no secret. Ends with "
+        "0 when nothing is wrong, with 1 when something is, and with 2 when the settings are.",
+        epilog=settings_text("serve"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--json", action="store_true", help="say it as one JSON object")
+    command.add_argument(
+        "--role", choices=["serve", "work"], default="serve", help="whose settings these are (default: serve)"
+    )
+    command.add_argument(
+        "--within",
+        type=_duration,
+        default=timedelta(seconds=15),
+        metavar="DURATION",
+        help="how long it may take in all (default: 15s)",
+    )
+    command.set_defaults(run=_doctor)
 
 
 def _add_migration_options(command: argparse.ArgumentParser) -> None:
@@ -204,6 +231,12 @@ def _webhooks(arguments: argparse.Namespace) -> int:
     from service.webhooks import webhooks
 
     return asyncio.run(webhooks(load_settings(role="webhooks"), arguments))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from service.doctor import doctor
+
+    return doctor(arguments.role, as_object=arguments.json, within_s=arguments.within.total_seconds())
 
 
 def _say(words: str) -> None:

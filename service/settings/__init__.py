@@ -8,7 +8,7 @@ from service.settings.errors import ConfigurationError, Problem
 from service.settings.fields import Role
 from service.settings.grammar import Address, Network, Rate
 from service.settings.keys import KeyRing
-from service.settings.load import load_settings
+from service.settings.load import inspect_settings, load_settings
 from service.settings.whole import ClientSettings, Settings
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "Rate",
     "Role",
     "Settings",
+    "inspect_settings",
     "load_settings",
 ]

@@ -24,6 +24,12 @@ _CHAIN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("drain",), "<", "grace"),
     (("binding_idle",), "<=", "binding_absolute"),
 )
+TIMEOUT_CHAIN = (
+    *("upstream_timeout", "database_timeout", "lease_ttl", "claim_deadline"),
+    *("public_answer_timeout", "drain", "grace"),
+)
+"""The durations of the chain, from what ends first to what ends last."""
+
 # Each row: who sets this sets that as well.
 _NEEDS = (
     ("service_accounts", "service_account_issuer"),

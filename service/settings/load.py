@@ -70,6 +70,15 @@ def load_settings(environ: Mapping[str, str] | None = None, *, role: Role = "ser
     return settings
 
 
+def inspect_settings(environ: Mapping[str, str], *, role: Role) -> tuple[Settings, Sequence[Problem]]:
+    """Return the settings as far as they can be used, and everything that is wrong with them.
+
+    What is wrong stands at its default, or is empty: fit to be looked at, never to be run with.
+    """
+    loading = _Loading({name: value for name, value in environ.items() if value}, role)
+    return loading.settings(), loading.problems
+
+
 class _Loading:
     """One reading of the environment: what it found wrong so far, and the parts it found right."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -70,7 +70,9 @@ def _sending_trace() -> aiohttp.TraceConfig:
 _TRACE = _sending_trace()
 
 
-def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
+def open_session(
+    connector: aiohttp.BaseConnector | None = None, *, traces: Sequence[aiohttp.TraceConfig] = ()
+) -> aiohttp.ClientSession:
     """Open a session fit for Wire: no cookies, no environment, one call a connection.
 
     A connection that is kept alive would hand a late or second answer to whichever call comes next,
@@ -80,7 +82,7 @@ def open_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.Clie
         connector=connector
         or aiohttp.TCPConnector(force_close=True, limit=0, limit_per_host=MOST_CONNECTIONS),
         cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[_TRACE],
+        trace_configs=[_TRACE, *traces],
         trust_env=False,
         raise_for_status=False,
     )
