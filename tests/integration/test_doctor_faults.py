@@ -1,4 +1,4 @@
-"""The doctor against real stores and the strict stand-in: each seeded fault is found, and its mend is named."""
+"""The doctor against real stores and the strict stand-in: each seeded fault is found, its mend named."""
 
 import socket
 from contextlib import closing
@@ -10,7 +10,6 @@ import redis
 from sandbox.embedded import servers
 from service.doctor.command import exit_code
 from service.doctor.findings import State
-from service.settings import inspect_settings
 from tests.support.databases import Databases
 from tests.support.deployments import AWAY, OURS, deployed, this_time
 from tests.support.environment import key_of

@@ -1,4 +1,4 @@
-"""A deployment for the doctor to look at: durable stores, the two roles, the strict stand-in, and what ails it.
+"""A deployment for the doctor to look at: stores, the two roles, the strict stand-in, and what ails it.
 
 async with deployed(databases, valkey) as deployment:
     findings = await deployment.examined(WORKERS="20")
@@ -94,9 +94,12 @@ async def deployed(url, redis_url):
     await migrate(migrator_url)
     sandbox = Sandbox(SandboxConfig(clients=(CLIENT,)))
     env = environment(
-        DATABASE_URL=app_url, REDIS_URL=redis_url, TRUSTED_PROXIES="127.0.0.1", ENCRYPTION_KEYS=f"e1:{key_of('e')}",
+        DATABASE_URL=app_url,
+        REDIS_URL=redis_url,
+        TRUSTED_PROXIES="127.0.0.1",
+        ENCRYPTION_KEYS=f"e1:{key_of('e')}",
         **dict.fromkeys(("PUBLIC_ADDRESS", "INTERNAL_ADDRESS", "OBSERVE_ADDRESS"), "127.0.0.1:0"),
-    )  # fmt: skip
+    )
     deployment = Deployment(url, env, sandbox)
     app = app_of(sandbox)
 
