@@ -32,9 +32,7 @@ class Patience:
     def pause_s(self, retry_after_s: float | None) -> float | None:
         """Return how long to wait before the next try; None when it would come too late."""
         self.tries += 1
-        if retry_after_s is None:
-            back_off_s = min(FIRST_S * 2.0 ** (self.tries - 1), LONGEST_S)
-            pause_s = back_off_s * (0.5 + self.roll() / 2)
-        else:
-            pause_s = retry_after_s * (1 + SPREAD * self.roll())
+        roll = self.roll()
+        back_off_s = min(FIRST_S * 2.0 ** (self.tries - 1), LONGEST_S) * (0.5 + roll / 2)
+        pause_s = max(back_off_s, (retry_after_s or 0.0) * (1 + SPREAD * roll))
         return pause_s if pause_s < self.left_s() else None
