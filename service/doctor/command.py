@@ -10,7 +10,9 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 WITHIN_S = 15.0
+_THREADS = "doctor"
+_THREADS_END_WITHIN_S = 0.5
 
 
 def this_machines() -> datetime:
@@ -103,16 +107,25 @@ def without_secrets(text: str, settings: Settings) -> str:
 def _to_its_end(work: Coroutine[object, object, T]) -> T:
     """Run it without waiting at the end for threads that resolve names: they may take minutes."""
     loop = asyncio.new_event_loop()
+    loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix=_THREADS))
     try:
         return loop.run_until_complete(work)
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(_end_the_rest())
         loop.close()
 
 
+async def _end_the_rest() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
 def _still_resolving() -> bool:
-    return any(thread.name.startswith("asyncio_") and thread.is_alive() for thread in threading.enumerate())
+    """Whether a thread is held up that the interpreter would wait for; those that are not end at once."""
+    ends_at = time.monotonic() + _THREADS_END_WITHIN_S
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith(_THREADS)]
+    for thread in ours:
+        thread.join(max(0.0, ends_at - time.monotonic()))
+    return any(thread.is_alive() for thread in ours)

@@ -33,10 +33,11 @@ _ROLE = """
         (SELECT relowner = r.oid FROM pg_class WHERE oid = to_regclass('grants')) AS owner
     FROM pg_roles r, pg_database d WHERE r.rolname = current_user AND d.datname = current_database()
 """
-# Whoever else is connected to the whole server, the broker's own processes apart.
+# Whoever else is connected to the whole server, the broker's own processes apart. What kind of process it is
+# that serves another role is nobody's to see.
 _OTHERS = """
-    SELECT count(*) FROM pg_stat_activity
-    WHERE backend_type = 'client backend' AND application_name <> 'token-broker' AND pid <> pg_backend_pid()
+    SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND application_name <> 'token-broker'
+      AND coalesce(backend_type, 'client backend') = 'client backend' AND pid <> pg_backend_pid()
 """
 _RIGHTS = """
     SELECT c.relname AS name, array_agg(r ORDER BY r) AS missing
