@@ -13,7 +13,7 @@ from tests.docs.blocks import blocks_of, files_of, pages
 from tests.docs.fronts import PAGE as SIDECAR
 
 READ_AS = {"json": json.loads, "toml": tomllib.loads, "yaml": lambda text: list(yaml.safe_load_all(text))}
-RUN_BY_TESTS = {"sh", "nginx", "sql"}
+RUN_BY_TESTS = {"sh", "nginx", "sql", "python"}
 SHOWN = {"ts", "js", "jsx", "text", "ini", ""}
 SHOWN_BLOCKS = [block for page in pages() for block in blocks_of(page)]
 
