@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import sys
 import time
 
 import pytest
@@ -160,3 +161,29 @@ def test_the_object_has_the_same():
 )
 def test_only_what_is_wrong_makes_it_fail(state, problems, code):
     assert command.exit_code([Finding("x", state, "y")], problems) == code
+
+
+HELD_UP = """
+import socket, sys, time
+def never(*_, **__):
+    time.sleep(60)
+socket.getaddrinfo = never
+from service.cli import main
+sys.exit(main(["doctor", "--json", "--within", "1s"]))
+"""
+
+
+async def test_names_that_no_server_resolves_do_not_keep_it():
+    nowhere = {
+        "DATABASE_URL": "postgresql://broker:hush-hush@db.nowhere/broker",
+        "REDIS_URL": "redis://nowhere/0",
+    }
+    env = environment(**nowhere, CAL_API_URL="https://api.nowhere/v2", OBSERVE_ADDRESS="127.0.0.1:0")
+    began_s = time.monotonic()
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HELD_UP, env=env | {"PATH": "/usr/bin"}, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await program.communicate()
+    assert program.returncode == 1
+    assert json.loads(said)["counts"]["wrong"] >= 3
+    assert time.monotonic() - began_s < 15

@@ -1,4 +1,4 @@
-"""docs/python-client.md: every example is run against a real broker; every class and argument stands in it."""
+"""docs/python-client.md: every example is run against a real broker; every error and argument is in it."""
 
 import ast
 import inspect

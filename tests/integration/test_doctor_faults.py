@@ -246,3 +246,20 @@ async def test_pairs_that_nobody_refreshes_are_found(deployment):
     found = told(await deployment.examined(), "worker")
     assert (found.state, found.what[-12:]) == (State.DOUBTFUL, "2 of default")
     assert "See that token-broker work runs" in found.mend
+
+
+async def test_of_large_tables_a_sample_is_looked_at(deployment, monkeypatch):
+    await deployment.users(LOST, *(f"u{number}" for number in range(50)))
+    monkeypatch.setattr("service.doctor.stored.SMALL", 1)
+    monkeypatch.setattr(
+        "service.doctor.stored._SIZE", "SELECT 2::bigint FROM pg_class WHERE oid = to_regclass($1)"
+    )
+    findings = {one.check: one.what for one in await deployment.examined()}
+    assert findings["keys.fingerprint_keys"].endswith("as far as a sample shows")
+
+
+async def test_nothing_is_changed_by_looking(deployment):
+    await deployment.users(OURS, "anna")
+    before = await deployment.rows()
+    await deployment.examined()
+    assert await deployment.rows() == before

@@ -74,6 +74,16 @@ class Deployment:
         finally:
             await connection.close()
 
+    async def rows(self):
+        """Every row of users and grants, and where each stands in its file: an update moves it."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            return [
+                await connection.fetch(f"SELECT ctid, xmin, * FROM {table}") for table in ("users", "grants")
+            ]
+        finally:
+            await connection.close()
+
     async def redis(self, *command):
         """Have an administrator order Redis something."""
         async with redis.asyncio.Redis.from_url(self.env["TOKEN_BROKER_REDIS_URL"]) as admin:
