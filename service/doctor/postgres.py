@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from service.doctor.postgres_rules import (
     judge_room,
     judge_writes,
 )
-from service.doctor.stored import examine_stored
+from service.doctor.stored import examine_clients, examine_lineage, examine_pairs
 from sql.migrate import MigrationError, pending
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 URL = "TOKEN_BROKER_DATABASE_URL"
 _CONNECT_WITHIN_S = 5.0
+_LOOK_WITHIN_S = 3.0
 
 _UNREACHABLE: tuple[tuple[type[BaseException], str, str], ...] = (
     (
@@ -155,7 +156,28 @@ async def _examine(
     found.append(judge_writes(facts, await refuses_writes(connection)))
     found.append(judge_rights(facts, await missing_rights(connection)))
     found += judge_indexes(await broken_indexes(connection))
-    return [*found, *await examine_stored(connection, settings)]
+    for check, look in _STORED.items():
+        found += await _looked(check, look(connection, settings))
+    return found
+
+
+_STORED = {
+    "keys.encryption_keys": examine_pairs,
+    "keys.fingerprint_keys": examine_lineage,
+    "worker": examine_clients,
+}
+
+
+async def _looked(check: str, look: Awaitable[list[Finding]]) -> list[Finding]:
+    """Look at rows; that they may not be read, or not soon, takes nothing from what else is known."""
+    try:
+        async with asyncio.timeout(_LOOK_WITHIN_S):
+            return await look
+    except asyncpg.InsufficientPrivilegeError:
+        return [unseen(check, "the role may not read the rows: postgres.rights says which")]
+    except (TimeoutError, asyncpg.QueryCanceledError):
+        what = "it took too long to read the rows, so this is not known"
+        return [doubtful(check, what, "Run it again when the database is less busy.")]
 
 
 def _reached(facts: Facts, settings: Settings) -> Finding:

@@ -5,8 +5,7 @@ Bounded: a large table is not counted, a sample of its pages is, and it is calle
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from service.adapters.vault import Vault
@@ -34,8 +33,8 @@ _NOTED = (
     "SELECT key_id, count(*) AS n FROM lineage {sample} WHERE counts_until > clock_timestamp() GROUP BY 1"
 )
 _SOME = """
-    SELECT client, user_id, generation, access_sealed, refresh_sealed FROM grants WHERE key_id = ANY($1)
-    LIMIT $2
+    SELECT client, user_id, generation, access_sealed, refresh_sealed
+    FROM grants {sample} WHERE key_id = $1 LIMIT $2
 """
 # From one client to the next along the key, so that no row is read that is not needed.
 _CLIENTS = """
@@ -54,31 +53,36 @@ _OVERDUE = f"""
 """  # noqa: S608 - constants of this module
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What was counted: rows by key, those that did not open, the clients, and what is overdue of each."""
+async def examine_pairs(connection: Connection, settings: Settings) -> list[Finding]:
+    """Return whether the stored pairs can be opened."""
+    if not settings.encryption_keys.value:
+        return []
+    vault = Vault.on(settings.encryption_keys)
+    sample = await _sample(connection, "grants")
+    sealed = await _by_key(connection, _SEALED, sample)
+    broken = [key_id for key_id in sealed if await _fails(connection, vault, key_id, sample)]
+    lost = {key_id: count for key_id, count in sealed.items() if not vault.holds(key_id)}
+    return [judge_ring("encryption_keys", lost, sampled=bool(sample)), *map(_broken, broken)]
 
-    sealed: Mapping[str, int]
-    noted: Mapping[str, int]
-    sampled: bool
-    broken: Sequence[str]
-    clients: Sequence[str]
-    overdue: Mapping[str, int]
+
+async def examine_lineage(connection: Connection, settings: Settings) -> list[Finding]:
+    """Return whether the tokens that still count can be recognised."""
+    held = {key_id for key_id, _ in settings.fingerprint_keys.value}
+    if not held:
+        return []
+    sample = await _sample(connection, "lineage")
+    noted = await _by_key(connection, _NOTED, sample)
+    lost = {key_id: count for key_id, count in noted.items() if key_id not in held}
+    return [judge_ring("fingerprint_keys", lost, sampled=bool(sample))]
 
 
-async def examine_stored(connection: Connection, settings: Settings) -> list[Finding]:
-    """Return what is to be said of the stored pairs."""
-    samples = {table: await _sample(connection, table) for table in ("grants", "lineage")}
-    sealed = await _by_key(connection, _SEALED, samples["grants"])
-    stored = Stored(
-        sealed=sealed,
-        noted=await _by_key(connection, _NOTED, samples["lineage"]),
-        sampled=any(samples.values()),
-        broken=await _unopened(connection, settings, sealed),
-        clients=[row["client"] for row in await connection.fetch(_CLIENTS)],
-        overdue={one.name: await connection.fetchval(_OVERDUE, one.name) for one in settings.clients},
-    )
-    return [*judge_keys(stored, settings), *judge_clients(stored, settings), judge_overdue(stored)]
+async def examine_clients(connection: Connection, settings: Settings) -> list[Finding]:
+    """Return whose users are stored, and whether they are kept fresh."""
+    stored = [row["client"] for row in await connection.fetch(_CLIENTS)]
+    known = [one.name for one in settings.clients]
+    overdue = {name: await connection.fetchval(_OVERDUE, name) for name in known}
+    strangers = [name for name in stored if name not in known] if known else []
+    return [*map(_stranger, strangers), judge_overdue(overdue)]
 
 
 async def _sample(connection: Connection, table: str) -> str:
@@ -91,18 +95,12 @@ async def _by_key(connection: Connection, statement: str, sample: str) -> dict[s
     return {row["key_id"]: row["n"] for row in await connection.fetch(statement.format(sample=sample))}
 
 
-async def _unopened(connection: Connection, settings: Settings, sealed: Mapping[str, int]) -> list[str]:
-    """Return the ids of keys that are there under the right name and do not open what they have sealed."""
-    if not settings.encryption_keys.value:
-        return []
-    vault = Vault.on(settings.encryption_keys)
-    held = [key_id for key_id in sealed if vault.holds(key_id)]
-    broken = []
-    for key_id in held:
-        rows = await connection.fetch(_SOME, [key_id], _OPENED)
-        if any(not _opens(vault, row) for row in rows):
-            broken.append(key_id)
-    return broken
+async def _fails(connection: Connection, vault: Vault, key_id: str, sample: str) -> bool:
+    """Whether a key that is there under this name does not open what it has sealed, of the first rows met."""
+    if not vault.holds(key_id):
+        return False
+    rows = await connection.fetch(_SOME.format(sample=sample), key_id, _OPENED)
+    return not all(_opens(vault, row) for row in rows)
 
 
 def _opens(vault: Vault, row: asyncpg.Record) -> bool:
@@ -117,73 +115,53 @@ def _opens(vault: Vault, row: asyncpg.Record) -> bool:
     return True
 
 
-def judge_keys(stored: Stored, settings: Settings) -> Iterator[Finding]:
-    """Judge whether the two rings hold every key that is needed."""
-    rings = (
-        (
-            "encryption_keys",
-            stored.sealed,
-            settings.encryption_keys.value,
-            "pairs cannot be opened: their users are locked out",
-        ),
-        (
-            "fingerprint_keys",
-            stored.noted,
-            settings.fingerprint_keys.value,
-            "tokens are not recognised: tabs that hold them are locked out",
-        ),
-    )
-    for name, counts, ring, what in rings:
-        held = {key_id for key_id, _ in ring}
-        lost = {key_id: n for key_id, n in counts.items() if key_id not in held} if held else {}
-        yield _ring(name, lost, what, sampled=stored.sampled)
-    for key_id in stored.broken:
-        what = f"the key {key_id} does not open what was sealed under its name: another key, or altered rows"
-        mend = (
-            f"Put the key that {key_id} was into TOKEN_BROKER_ENCRYPTION_KEYS, from where you "
-            "keep its copy; a new key needs a name of its own."
-        )
-        yield wrong("keys.encryption_keys", what, mend)
+_LOST = {
+    "encryption_keys": "pairs cannot be opened: their users are locked out",
+    "fingerprint_keys": "tokens are not recognised: tabs that hold them are locked out",
+}
 
 
-def _ring(name: str, lost: Mapping[str, int], what: str, *, sampled: bool) -> Finding:
+def judge_ring(name: str, lost: Mapping[str, int], *, sampled: bool) -> Finding:
+    """Judge whether a ring holds every key that is needed; `lost` are the rows under those it does not."""
     setting = f"TOKEN_BROKER_{name.upper()}"
-    of = " of a sample" if sampled else ""
     if not lost:
-        return fine(
-            f"keys.{name}", f"every key that is needed is in {setting}{of and ', as far as a sample shows'}"
-        )
-    rows = ", ".join(f"{n}{of} under {key_id}" for key_id, n in lost.items())
+        as_far = ", as far as a sample shows" if sampled else ""
+        return fine(f"keys.{name}", f"every key that is needed is in {setting}{as_far}")
+    of = " of a sample" if sampled else ""
+    rows = ", ".join(f"{count}{of} under {key_id}" for key_id, count in lost.items())
     mend = (
-        f"Put {', '.join(lost)} back into {setting}, behind the first; token-broker rewrap "
-        "--dry-run counts what still needs a key."
+        f"Put {', '.join(lost)} back into {setting}, behind the first; "
+        "token-broker rewrap --dry-run counts what still needs a key."
     )
-    return wrong(f"keys.{name}", f"{what} ({rows})", mend)
+    return wrong(f"keys.{name}", f"{_LOST[name]} ({rows})", mend)
 
 
-def judge_clients(stored: Stored, settings: Settings) -> Iterator[Finding]:
-    """Judge whether somebody's users belong to a client that is not configured."""
-    known = {client.name for client in settings.clients}
-    strangers = [name for name in stored.clients if name not in known] if known else []
-    for name in strangers:
-        what = f"users of the OAuth client {name} are stored, and no client of that name is configured"
-        mend = (
-            f"Put {name} back into TOKEN_BROKER_CLIENTS_FILE under this name; if it is gone "
-            "for good, delete its users."
-        )
-        yield wrong("clients", what, mend)
+def _broken(key_id: str) -> Finding:
+    what = f"the key {key_id} does not open what was sealed under its name: another key, or altered rows"
+    mend = (
+        f"Put the key that {key_id} was into TOKEN_BROKER_ENCRYPTION_KEYS, from where you keep its copy; "
+        "a new key needs a name of its own."
+    )
+    return wrong("keys.encryption_keys", what, mend)
 
 
-def judge_overdue(stored: Stored) -> Finding:
+def _stranger(name: str) -> Finding:
+    what = f"users of the OAuth client {name} are stored, and no client of that name is configured"
+    mend = (
+        f"Put {name} back into TOKEN_BROKER_CLIENTS_FILE under this name; "
+        "if it is gone for good, delete its users."
+    )
+    return wrong("clients", what, mend)
+
+
+def judge_overdue(overdue: Mapping[str, int]) -> Finding:
     """Judge whether a worker keeps up."""
-    late = {name: count for name, count in stored.overdue.items() if count}
+    late = {name: count for name, count in overdue.items() if count}
     if not late:
         return fine("worker", f"no pair has been due for longer than {_LATE}")
-    counts = ", ".join(
-        f"{count}{'+' if count == _MOST_LATE else ''} of {name}" for name, count in late.items()
-    )
+    counts = (f"{count}{'+' if count == _MOST_LATE else ''} of {name}" for name, count in late.items())
     mend = (
-        "See that token-broker work runs and what it logs (worker.sweep); if it does, upstream's "
-        "budget is too small: docs/operations.md."
+        "See that token-broker work runs and what it logs (worker.sweep); if it does, upstream's budget is "
+        "too small: docs/operations.md."
     )
-    return doubtful("worker", f"pairs are due for longer than {_LATE}: {counts}", mend)
+    return doubtful("worker", f"pairs are due for longer than {_LATE}: {', '.join(counts)}", mend)

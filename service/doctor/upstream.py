@@ -62,6 +62,19 @@ _REFUSED: Mapping[str, str] = {
     "refreshed until then.",
 }
 
+_OTHERWISE_REFUSED = (
+    "See the client at Cal.com (Platform, OAuth clients): its plan, its permissions "
+    "and its organization's owner."
+)
+_TOO_MANY = (
+    "Lower TOKEN_BROKER_UPSTREAM_RATE, and find out who else uses this client: "
+    "each broker needs a client of its own."
+)
+_SOMETHING_ELSE = (
+    "Correct {url}: something else may stand there, or in between. "
+    "If it is right, Cal.com is ill: status.cal.com."
+)
+
 
 class _Heard:
     """Keeps what the adapter notes; nobody else hears it."""
@@ -154,42 +167,23 @@ def _judge(
     check: str, client: ClientSettings, settings: Settings, outcome: object, heard: _Heard, took_s: float
 ) -> Finding:
     """Judge what upstream answered to the probe."""
+    where = _where(client, settings)
     match outcome:
         case Confirmed():
             return _accepted(check, settings, heard, took_s)
         case Denied(_, detail):
-            mend = _REFUSED.get(
-                detail,
-                "See the client at Cal.com (Platform, OAuth clients): its plan, its "
-                "permissions and its organization's owner.",
-            )
-            return wrong(
-                check, f"upstream refuses the client: {detail}", mend.format(**_where(client, settings))
-            )
+            mend = _REFUSED.get(detail, _OTHERWISE_REFUSED)
+            return wrong(check, f"upstream refuses the client: {detail}", mend.format(**where))
         case Unavailable(reason, after_s) if "too many requests" in reason:
-            what = f"upstream says too many requests{f', for {after_s:.0f} s more' if after_s else ''}"
-            return wrong(
-                check,
-                what,
-                "Lower TOKEN_BROKER_UPSTREAM_RATE, and find out who else uses this client: "
-                "each broker needs a client of its own.",
-            )
+            until = f", for {after_s:.0f} s more" if after_s else ""
+            return wrong(check, f"upstream says too many requests{until}", _TOO_MANY)
         case Unavailable(reason, _) if reason.startswith("not sent: "):
-            what, mend = _NOT_SENT.get(
-                reason.removeprefix("not sent: "),
-                (
-                    "nothing listens there",
-                    f"Correct {_where(client, settings)['url']}, or let this machine reach it.",
-                ),
-            )
+            nothing = ("nothing listens there", f"Correct {where['url']}, or let this machine reach it.")
+            what, mend = _NOT_SENT.get(reason.removeprefix("not sent: "), nothing)
             return wrong(check, f"upstream cannot be reached: {what}", mend)
         case Unavailable(reason, _) | Unknown(reason):
-            return wrong(
-                check,
-                f"upstream does not answer as Cal.com does: {reason}",
-                f"Correct {_where(client, settings)['url']}: something else may stand there, "
-                "or in between. If it is right, Cal.com is ill: status.cal.com.",
-            )
+            what = f"upstream does not answer as Cal.com does: {reason}"
+            return wrong(check, what, _SOMETHING_ELSE.format(**where))
     return unseen(check, "upstream said something that nobody knows")
 
 

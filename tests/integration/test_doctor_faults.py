@@ -263,3 +263,21 @@ async def test_nothing_is_changed_by_looking(deployment):
     before = await deployment.rows()
     await deployment.examined()
     assert await deployment.rows() == before
+
+
+async def test_rows_that_may_not_be_read_hide_nothing_else(deployment):
+    await deployment.sql("REVOKE SELECT ON lineage FROM token_broker")
+    findings = await deployment.examined()
+    assert "GRANT SELECT ON lineage TO token_broker;" in told(findings, "postgres.rights").mend
+    assert told(findings, "keys.fingerprint_keys").state is State.UNSEEN
+    assert {"worker", "keys.encryption_keys"} <= {one.check for one in findings if one.state is State.FINE}
+
+
+async def test_rows_that_cannot_be_read_soon_hide_nothing_else(deployment, monkeypatch):
+    monkeypatch.setattr(
+        "service.doctor.stored._SEALED", "SELECT 'e1' AS key_id, 1 AS n, pg_sleep(9) {sample}"
+    )
+    monkeypatch.setattr("service.doctor.postgres._LOOK_WITHIN_S", 0.1)
+    findings = await deployment.examined()
+    assert told(findings, "keys.encryption_keys").state is State.DOUBTFUL
+    assert {"worker", "keys.fingerprint_keys"} <= {one.check for one in findings if one.state is State.FINE}
