@@ -24,6 +24,7 @@ from service.doctor.postgres import examine_postgres
 from service.doctor.redis import examine_redis
 from service.doctor.report import as_json, as_table
 from service.doctor.upstream import examine_upstream
+from service.doctor.witnesses import examine_witnesses
 from service.logs.redaction import REDACTED, SHORTEST_SECRET
 from service.roles import FAILED, FINE, WRONG_USAGE
 from service.settings import inspect_settings
@@ -77,6 +78,7 @@ async def examine(
             f"upstream.{one.name}": examine_upstream(settings, one, offsets, wall) for one in settings.clients
         },
         "listeners": examine_listeners(settings),
+        "app": examine_witnesses(settings),
     }
     found = await asyncio.gather(*(_within(area, work, within_s) for area, work in areas.items()))
     clocks = [judge_clocks(offsets)]

@@ -15,7 +15,9 @@ from tests.support.deployments import deployed
 from tests.support.secrecy import GUARD
 
 PAGE = "docs/doctor.md"
-CHECKS = re.compile(r'"((?:settings|timeouts|origins|clients|worker|clocks|(?:postgres|redis)\.\w+))"')
+CHECKS = re.compile(
+    r'"((?:settings|timeouts|origins|clients|worker|clocks|(?:postgres|redis|app|listeners)\.\w+))"'
+)
 
 
 @pytest.fixture(scope="module")
