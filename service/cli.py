@@ -75,11 +75,9 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command = commands.add_parser(
         "doctor",
         help="say what is wrong with the settings, the stores, upstream and the clocks, and how to mend it",
-        description="Look at the settings, PostgreSQL, Redis, upstream, the clocks, the keys "
-        "and the listeners, and "
-        "say what is wrong and how to mend it. Changes nothing, spends no refresh token, "
-        "shows no secret. Ends with "
-        "0 when nothing is wrong, with 1 when something is, and with 2 when the settings are.",
+        description="Look at settings, PostgreSQL, Redis, upstream, clocks, keys and listeners, and\n"
+        "say what is wrong and how to mend it. Changes nothing, spends no refresh token, shows no secret.\n"
+        "Ends with 0 when nothing is wrong, with 1 when something is, and with 2 when the settings are.",
         epilog=settings_text("serve"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
