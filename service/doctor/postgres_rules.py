@@ -24,8 +24,8 @@ def judge_durability(facts: Facts) -> Iterator[Finding]:
     lost = {
         "fsync": "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf();",
         "full_page_writes": "ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf();",
-        "synchronous_commit": f"ALTER ROLE {facts.role} SET synchronous_commit = on; (new "
-        "connections have it)",
+        "synchronous_commit": f"ALTER ROLE {facts.role} IN DATABASE {facts.database} SET "
+        "synchronous_commit = on;",
     }
     off = [name for name in lost if facts.settings.get(name) == "off"]
     for name in off:
@@ -128,8 +128,8 @@ def judge_writes(facts: Facts, refused: str) -> Finding:
         )
     if facts.settings.get("transaction_read_only") == "on":
         mend = (
-            f"As an administrator: ALTER DATABASE {facts.database} SET "
-            "default_transaction_read_only = off; (or of the role, or of the server)."
+            f"As an administrator: ALTER ROLE {facts.role} IN DATABASE {facts.database} "
+            "SET default_transaction_read_only = off;"
         )
         return wrong("postgres.writable", "its transactions are read-only: nothing can be refreshed", mend)
     if refused:

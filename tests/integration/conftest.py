@@ -10,6 +10,7 @@ from sandbox.embedded import servers
 from tests.support.collector import collecting
 from tests.support.database_trouble import operator_of
 from tests.support.databases import Databases
+from tests.support.deployments import deployed
 from tests.support.redis_trouble import redis_behind
 from tests.support.secrecy import GUARD
 from tests.support.served import ANYWHERE, served
@@ -130,3 +131,23 @@ async def traced_house(traced_world):
     """Its doors."""
     async with served(traced_world) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def durable_servers():
+    """Both servers as they should be in production: the tests' usual ones lose what they have committed."""
+    with servers() as pair, closing(Databases(pair.postgres.url, GUARD.database)) as made:
+        yield pair, made
+
+
+@pytest.fixture
+async def deployment(durable_servers):
+    """A deployment with which nothing is wrong, for the doctor to look at."""
+    pair, databases = durable_servers
+    with closing(redis.Redis.from_url(pair.valkey.url)) as client:
+        client.flushall()
+        client.config_set("maxmemory", 0)
+        client.config_set("maxmemory-policy", "noeviction")
+    with databases.empty() as url:
+        async with deployed(url, pair.valkey.url) as opened:
+            yield opened

@@ -19,6 +19,7 @@ from sandbox.calcom.serving import app_of
 from service.adapters.vault import Vault
 from service.broker.model import UserKey
 from service.doctor.command import examine
+from service.doctor.findings import State
 from service.settings import inspect_settings
 from sql.migrate import migrate
 from tests.support.environment import environment, key_of
@@ -120,3 +121,9 @@ async def deployed(url, redis_url):
     async with TestServer(app) as server:
         env["CAL_API_URL"] = str(server.make_url("/v2"))
         yield deployment
+
+
+def told(findings, check):
+    """The one finding of this check that is not fine."""
+    [found] = [one for one in findings if one.check == check and one.state is not State.FINE]
+    return found
