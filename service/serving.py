@@ -115,6 +115,7 @@ def doors_of(
         audit=broker.audit,
         at_hand=broker.at_hand,
         tally=telemetry.tally,
+        overview=broker.overview,
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.adapters.budget import RedisBudget
+from service.adapters.budget import BudgetGlass, RedisBudget
 from service.adapters.cache import RedisCache
 from service.adapters.lease import RedisLeases
 from service.adapters.postgres import (
@@ -25,6 +25,7 @@ from service.adapters.postgres import (
     PostgresClaims,
     PostgresEvents,
     PostgresGrants,
+    PostgresOverview,
     PostgresUpkeep,
     PostgresUsers,
 )
@@ -34,6 +35,7 @@ from service.adapters.queue import NAME as QUEUE_NAME
 from service.adapters.queue import SERIALIZED_BY as QUEUE_SERIALIZED_BY
 from service.adapters.queue import open_queue
 from service.adapters.redis_link import RedisLink
+from service.adapters.sightings import RedisSightings
 from service.adapters.upstream import PROVIDER_KINDS, open_session
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
 from service.adapters.wakeups import RedisWakeups
@@ -50,6 +52,7 @@ from service.broker.errors import BrokerError
 from service.broker.flights import TimeLeft, end_task
 from service.broker.grants import Grants
 from service.broker.imports import Imports
+from service.broker.overview import Overview, late_after
 from service.broker.policy import Terms
 from service.broker.ports import Ports
 from service.broker.refresh import Refresh
@@ -91,6 +94,7 @@ class Broker:
     creation: Creation
     audit: Audit
     upkeep: PostgresUpkeep
+    overview: Overview
     database: Database
     redis: RedisLink
     clock: DatabaseClock
@@ -254,11 +258,21 @@ def _use_cases(
         creation=creation,
         audit=audit,
         upkeep=PostgresUpkeep(database),
+        overview=_overview(settings, circuits, database, clock, redis),
         database=database,
         redis=redis,
         clock=clock,
         clients=tuple(ports.providers),
     )
+
+
+def _overview(
+    settings: Settings, circuits: Circuits, database: Database, clock: DatabaseClock, redis: RedisLink
+) -> Overview:
+    lifetime = settings.access_token_lifetime
+    store = PostgresOverview(database, lifetime, late_after(lifetime))
+    rates = {client.name: client.rate.per_second for client in settings.clients}
+    return Overview(store, RedisSightings(redis), BudgetGlass(redis, rates), circuits, clock)
 
 
 async def _keep_going(settings: Settings, broker: Broker, observer: Observer, stack: AsyncExitStack) -> None:
@@ -279,6 +293,7 @@ async def _keep_going(settings: Settings, broker: Broker, observer: Observer, st
                 await dependency.ping()
         for client in broker.clients:
             await broker.circuits.allows(client)
+        await broker.overview.tell_circuits(broker.clients)
         if not broker.clock.measured:
             await broker.clock.measure()
 

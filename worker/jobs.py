@@ -12,7 +12,8 @@ from service.broker.errors import BrokerError
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from service.broker.ports import Clock, Observer, Upkeep
+    from service.broker.overview import Overview
+    from service.broker.ports import Clock, Gauges, Observer, Upkeep
     from service.broker.sweeps import Sweeps
 
 MOST_AT_A_SWEEP = 128
@@ -35,6 +36,7 @@ class Jobs:
         clock: Clock,
         observer: Observer,
         events_kept: timedelta,
+        overview: Overview | None = None,
     ) -> None:
         self._sweeps = sweeps
         self._upkeep = upkeep
@@ -42,6 +44,7 @@ class Jobs:
         self._clock = clock
         self._observer = observer
         self._events_kept = events_kept
+        self._overview = overview
         self._sweeping: set[str] = set()
         self._ending = asyncio.Event()
         self.ticked_at = time.monotonic()
@@ -61,8 +64,9 @@ class Jobs:
             now = self._clock()
             await self._upkeep.prepare_partitions(now)
             await self._upkeep.prune(now, self._events_kept)
+            counted: dict[str, Gauges] = {}
             for client in self._clients:
-                gauges = await self._upkeep.gauges(client, now)
+                gauges = counted[client] = await self._upkeep.gauges(client, now)
                 self._observer.note(
                     "gauges",
                     client=client,
@@ -72,6 +76,8 @@ class Jobs:
                     expired_claims=gauges.expired_claims,
                     bricked=gauges.bricked,
                 )
+            if self._overview is not None:
+                await self._overview.count(counted)
         except BrokerError as error:
             self._observer.note("worker.upkeep_failed", reason=error.code)
 
@@ -93,13 +99,16 @@ class Jobs:
         while True:
             started = time.monotonic()
             swept = await self._sweeps.sweep(client, MOST_AT_A_SWEEP, self._ending.is_set)
+            seconds = time.monotonic() - started
             self._observer.note(
                 "worker.sweep",
                 client=client,
                 claimed=swept.claimed,
                 parked=swept.parked,
-                seconds=time.monotonic() - started,
+                seconds=seconds,
             )
+            if self._overview is not None:
+                await self._overview.swept(client, swept.claimed, swept.parked, seconds)
             if not swept.more or time.monotonic() >= ends_at:
                 return
             with suppress(TimeoutError):

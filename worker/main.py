@@ -73,7 +73,9 @@ async def work(
     opened = open_broker(settings, observer, tracing)
     async with opened as broker, watch(broker) as watched, beside(settings, observer, broker):
         kept = settings.events_kept
-        jobs = Jobs(broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer, kept)
+        jobs = Jobs(
+            broker.sweeps, broker.upkeep, broker.clients, broker.clock, observer, kept, broker.overview
+        )
         await jobs.upkeep({})
         every_s = tick_s(settings.access_token_lifetime)
         runner = asyncio.create_task(_run(settings, jobs, observer, stop))

@@ -59,6 +59,9 @@ return answer(taken)
 )
 """ARGV: how many at most. Returns {taken, ready}."""
 
+LOOK = Script(_FILL + "return {string.format('%.6f', ready), string.format('%.6f', at - now)}", writes=False)
+"""Takes and keeps nothing. Returns {ready, paused for so long}."""
+
 GIVE_BACK = Script(
     _FILL
     + """

@@ -15,7 +15,7 @@ from service.api.frame import ignore_wait
 from service.api.peers import Network
 from service.api.session import NO_WITNESSES, Witnesses
 from service.api.traced import FollowRequest
-from service.api.usecases import Answers, AtHand, Readiness, Users
+from service.api.usecases import Answers, AtHand, Overviews, Readiness, Users
 from service.broker.ports import Observer
 
 
@@ -92,6 +92,7 @@ class Doors:
     there is one, follows each request that is no probe as a trace. `witnesses` say who is signed in; `audit`
     keeps who asked for whose token. `at_hand` hands out what a cache holds, the short way; `tally` returns
     what counts a route's good answers there, None where the observer is to be told of each.
+    `overview` is what the operator page shows; without it there is none.
     """
 
     answers: Answers
@@ -119,3 +120,4 @@ class Doors:
     audit: Audit = NO_AUDIT
     at_hand: AtHand | None = None
     tally: Callable[[str], Count | None] = tell_each
+    overview: Overviews | None = None

@@ -5,9 +5,18 @@ Data only: the handlers stand in `internal`, the description is made in `openapi
 
 from __future__ import annotations
 
-from service.api.queries import EnrolQuery, EventsQuery, PageQuery, TokenQuery
+from service.api.overview_views import AttentionView, CallerView, HistoryView, OverviewView
+from service.api.queries import AttentionQuery, EnrolQuery, EventsQuery, HistoryQuery, PageQuery, TokenQuery
 from service.api.routes import Operation
-from service.api.schemas import NewUser, Nothing, PairToEnrol, ProfileToChange, RefreshAsked, UserToRecover
+from service.api.schemas import (
+    NewUser,
+    Nothing,
+    PairToEnrol,
+    ProfileToChange,
+    RefreshAsked,
+    RotationAsked,
+    UserToRecover,
+)
 from service.api.views import EventsView, ServiceToken, UsersPage, UserView
 
 READS, WRITES, TOKENS = ("users:read",), ("users:write",), ("tokens:read",)
@@ -104,6 +113,40 @@ RESUME = Operation(
     body_optional=True,
     errors=(*UNUSABLE, *UNAVAILABLE),
     act="resume",
+)
+ROTATE = Operation(
+    "Replace a user's pair now, for an operator: answers with the user, never with a token",
+    {200: _USER},
+    WRITES,
+    body=(RotationAsked,),
+    body_optional=True,
+    errors=(*UNUSABLE, "too_many_requests", *UNAVAILABLE),
+    act="rotate",
+)
+CALLER = Operation(
+    "Say who calls: its name, what it may do, and for which OAuth clients",
+    {200: ("The caller", CallerView)},
+    errors=("key_unknown", "keys_unavailable"),
+)
+OVERVIEW = Operation(
+    "Show how a client's users stand, its budget and circuit, the worker, and what all depend on",
+    {200: ("The overview", OverviewView)},
+    READS,
+    errors=UNAVAILABLE,
+)
+HISTORY = Operation(
+    "Show refreshes, failures and recoveries over time",
+    {200: ("What happened, the earliest first", HistoryView)},
+    READS,
+    query=HistoryQuery,
+    errors=UNAVAILABLE,
+)
+ATTENTION = Operation(
+    "List the users that need attention, the worst first, each with its reason and what helps",
+    {200: ("A page of users", AttentionView)},
+    READS,
+    query=AttentionQuery,
+    errors=UNAVAILABLE,
 )
 EVENTS = Operation(
     "Show what happened to a user's grant and who asked for its tokens, newest first",

@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from service.api.body import as_model
-from service.api.fields import CalUserId, Email, UserId
+from service.api.fields import USER_ID_PATTERN, CalUserId, Email, UserId
 from service.api.schemas import ABSENT, Body
 from service.broker.errors import Invalid
 from service.broker.model import Place
@@ -67,6 +67,11 @@ def _place(text: str) -> Place:
 
 _INSTANT = _reader(_INSTANT_FORM, _instant, _INSTANT_WORDS)
 _PLACE = _reader(_CURSOR_FORM, _place, "must be the cursor of a page before it")
+_TROUBLE_PLACE = _reader(
+    r"[1-7]-" + USER_ID_PATTERN,
+    lambda text: (int(text[0]), text[2:]),
+    "must be the cursor of a page before it",
+)
 _FLAG = _reader(r"true|false", lambda text: text == "true", "must be true or false")
 
 
@@ -108,6 +113,20 @@ class EventsQuery(Query):
     since: Annotated[datetime, _INSTANT] = ABSENT
     until: Annotated[datetime, _INSTANT] = ABSENT
     limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_EVENTS)] = 50
+
+
+class HistoryQuery(Query):
+    """How far back."""
+
+    span: Literal["hour", "day", "week"] = "hour"
+
+
+class AttentionQuery(Query):
+    """Which users, and how many of them."""
+
+    cursor: Annotated[tuple[int, str], _TROUBLE_PLACE, WithJsonSchema({"type": "string"})] = ABSENT
+    reason: Literal["dead", "force_pending", "refused", "distrusted", "failing", "paused", "overdue"] = ABSENT
+    limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_PAGE)] = 50
 
 
 def read_query(raw: str, model: type[Q]) -> Q:

@@ -149,5 +149,11 @@ class RefreshAsked(Body):
         return self
 
 
+class RotationAsked(Body):
+    """How an operator has a pair replaced."""
+
+    force: bool = Field(default=False, description="without its refresh token: ends every token of the user")
+
+
 class Nothing(Body):
     """No fields at all."""

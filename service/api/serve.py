@@ -23,6 +23,8 @@ from service.api.frame import Frame, open_to_all
 from service.api.internal import InternalDoor
 from service.api.observe import ObserveDoor
 from service.api.openapi import describe
+from service.api.overview import OverviewDoor
+from service.api.page import page_routes
 from service.api.protocol import Connection, Make, Server
 from service.api.public import PublicDoor
 from service.api.rescue import Rescue
@@ -150,10 +152,13 @@ def internal_ways(doors: Doors, waits: Waits) -> Ways:
     """Return the ways of the listener for the app's own services."""
     door = InternalDoor(doors, waits)
     routes = door.routes()
+    if doors.overview is not None:
+        routes += OverviewDoor(doors, doors.overview, waits, door.admission).routes()
     given = {"serviceAccount": doors.service_accounts, "certificate": doors.certified}
     means = ["bearer", *(name for name, callers in given.items() if callers)]
     described = _description_routes(routes, PublicDoor(doors).routes(), means)
-    frame = _frame(doors, INTERNAL, [*routes, *described], door.knows)
+    page = [] if doors.overview is None else page_routes()
+    frame = _frame(doors, INTERNAL, [*routes, *described, *page], door.knows)
     if doors.at_hand is None or doors.follow is not None:
         return Ways(frame)
     return Ways(frame, for_services(doors, door, frame, doors.at_hand))

@@ -6,7 +6,7 @@ Imports the broker's words only; how a use case does its work is none of a door'
 from __future__ import annotations
 
 from collections.abc import Hashable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from service.broker.answers import Admit
@@ -22,7 +22,9 @@ from service.broker.model import (
     User,
     UserKey,
 )
+from service.broker.overview import Sight
 from service.broker.ports import CacheHit, Found, UserQuery
+from service.broker.ports.overview import Happened, Troubled, TroubleQuery
 
 Look = Fingerprint | UserKey
 
@@ -114,6 +116,19 @@ class Users(Protocol):
 
     async def events(self, key: UserKey, query: EventQuery) -> list[Event]:
         """Return what happened to the user, newest first."""
+
+
+class Overviews(Protocol):
+    """Shows operators how everything stands."""
+
+    async def look(self, client: str) -> Sight:
+        """Return how a client stands."""
+
+    async def history(self, client: str, span: timedelta, step: timedelta) -> list[Happened]:
+        """Return what happened in the last `span`, in steps."""
+
+    async def troubled(self, query: TroubleQuery) -> list[Troubled]:
+        """Return a page of users who need attention, the worst first."""
 
 
 class Readiness(Protocol):

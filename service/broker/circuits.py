@@ -36,6 +36,11 @@ class Circuits:
             self._observer.note("circuit.opened", client=client, reason=reason)
         self._open[client] = _Open(reason, self._clock() + _PROBE_EVERY)
 
+    def why_open(self, client: str) -> str | None:
+        """Return why the client's circuit is open in this process, None when it is closed."""
+        circuit = self._open.get(client)
+        return None if circuit is None else circuit.reason
+
     async def allows(self, client: str) -> bool:
         """Whether calls may be made; probes upstream, at most every 10 s, while they may not."""
         circuit = self._open.get(client)

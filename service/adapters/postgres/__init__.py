@@ -5,6 +5,7 @@ from service.adapters.postgres.clock import DatabaseClock
 from service.adapters.postgres.database import Database
 from service.adapters.postgres.events import PostgresEvents
 from service.adapters.postgres.grants import PostgresGrants
+from service.adapters.postgres.overview import PostgresOverview
 from service.adapters.postgres.upkeep import PostgresUpkeep
 from service.adapters.postgres.users import PostgresUsers
 
@@ -14,6 +15,7 @@ __all__ = [
     "PostgresClaims",
     "PostgresEvents",
     "PostgresGrants",
+    "PostgresOverview",
     "PostgresUpkeep",
     "PostgresUsers",
 ]

@@ -1,0 +1,97 @@
+// The users that need attention: who, why, what comes of it by itself, and what helps.
+import { ask } from "./api.js";
+import { byId, h, say } from "./dom.js";
+import { orderButtons } from "./orders.js";
+import { away, full, number } from "./words.js";
+
+const CONCERNS = {
+  dead: ["Dead", "bad"], force_pending: ["Revoke pending", "bad"], refused: ["Refused", "bad"], distrusted: ["Distrusted", "warn"],
+  failing: ["Failing", "warn"], overdue: ["Overdue", "warn"], paused: ["Paused", "plain"],
+};
+const COUNTS = {
+  dead: (s) => s.users.dead, force_pending: (s) => s.marks.forcePending, refused: (s) => s.marks.refused, distrusted: (s) => s.marks.distrusted,
+  failing: (s) => s.marks.failing, overdue: (s) => s.users.overdue, paused: (s) => s.users.paused,
+};
+const PAGE = 20;
+
+let client, only = null, shown = PAGE, open;
+const told = new Map();
+
+/** Show this client's users; `openPerson` shows one of them. */
+export function attend(name, openPerson) {
+  client = name;
+  open = openPerson;
+  shown = PAGE;
+}
+
+/** Buttons that narrow the list down, each with its count. */
+export function showFilters(standing, again) {
+  const choose = (concern) => () => { only = concern; shown = PAGE; showFilters(standing, again); again(); };
+  const names = [null, ...Object.keys(CONCERNS)].filter((name) => !name || name === only || !standing || COUNTS[name](standing) > 0);
+  const label = (name) => (name ? CONCERNS[name][0] : "All");
+  const signature = JSON.stringify([only, names.map((name) => [name, name && standing && COUNTS[name](standing)])]);
+  const holder = byId("filters");
+  if (holder.shownAs === signature) return;
+  const focused = document.activeElement?.dataset.filter;
+  holder.shownAs = signature;
+  holder.replaceChildren(...names.map((name) => h("button", { type: "button", class: "chip", "data-filter": name ?? "", "data-tone": name && CONCERNS[name][1],
+    "aria-pressed": String(name === only), onclick: choose(name) }, label(name), name && standing && h("b", {}, ` ${number(COUNTS[name](standing))}`))));
+  if (focused != null && holder.contains(document.activeElement) === false) holder.querySelector(`[data-filter="${focused}"]`)?.focus();
+}
+
+/** Read the list anew. */
+export async function showAttention(again) {
+  const { users, cursor } = await ask("/v1/attention", { query: { client, reason: only, limit: shown } });
+  const list = byId("attention");
+  const before = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  const items = users.map((user) => itemOf(user, before.get(user.id), again));
+  if (!items.length) items.push(h("li", { class: "nobody" }, only ? "Nobody." : "Nobody needs attention."));
+  if (items.some((item, place) => list.children[place] !== item) || list.children.length !== items.length) list.replaceChildren(...items);
+  byId("more").hidden = !cursor && users.length < shown;
+  byId("more").onclick = () => { shown = Math.min(shown + 40, 200); void again(); };
+  byId("more").hidden ||= shown >= 200;
+}
+
+/** The item of a user: the one that stands there already, if nothing about it has changed. */
+function itemOf(user, before, again) {
+  const signature = JSON.stringify([user, told.get(user.id), Math.floor(Date.now() / 30_000)]);
+  if (before?.shownAs === signature) return before;
+  const focused = before?.contains(document.activeElement) ? document.activeElement.dataset.order ?? "person" : null;
+  const item = makeItem(user, again);
+  item.shownAs = signature;
+  if (focused) queueMicrotask(() => item.querySelector(`[data-order="${focused}"]`)?.focus());
+  return item;
+}
+
+function makeItem(user, again) {
+  const [title, tone] = CONCERNS[user.concern];
+  const hear = (how, words) => { told.set(user.id, [how, words]); void again(); };
+  const heard = told.get(user.id);
+  const said = h("p", { class: "said", role: "status", "data-tone": heard?.[0] }, heard?.[1] ?? "");
+  return h("li", { class: "person", "data-id": user.id },
+    h("div", { class: "who" }, h("span", { class: "chip", "data-tone": tone }, title), whoOf(user),
+      !user.hasToken && user.state === "LIVE" && h("span", { class: "none" }, "no live token")),
+    h("p", { class: "why" }, user.advice),
+    h("ul", { class: "when" }, ...factsOf(user).map((fact) => h("li", {}, fact))),
+    h("div", { class: "does" }, ...orderButtons(user.id, user.orders, hear)), said);
+}
+
+const whoOf = (user) => h("span", { class: "name" },
+  h("button", { type: "button", class: "link", "data-order": "person", "aria-label": `History of ${user.id}`, onclick: () => open(user.id) }, user.id),
+  user.email && h("small", {}, user.email));
+
+const moment = (words, at) => h("time", { datetime: at, title: full(at) }, `${words} ${away(at)}`);
+
+function factsOf(user) {
+  return [
+    user.lastError && user.lastErrorAt && h("span", {}, h("code", {}, user.lastError), " ", moment("", user.lastErrorAt)),
+    user.concern === "dead" && h("span", {}, "reason ", h("code", {}, user.reason)),
+    user.failures > 0 && `${number(user.failures)} failed in a row`,
+    user.retryAt && Date.parse(user.retryAt) > Date.now() && moment("next try", user.retryAt),
+    user.distrustedUntil && moment("in doubt until", user.distrustedUntil),
+    user.concern === "overdue" && user.dueAt && moment("due since", user.dueAt),
+    user.state === "LIVE" && moment(Date.parse(user.expiresAt) > Date.now() ? "token ends" : "token ended", user.expiresAt),
+  ].filter(Boolean);
+}
+
+export const clearTold = () => { told.clear(); say(byId("found"), ""); };

@@ -1,0 +1,129 @@
+// The page's life: who looks, for which client, and asking again every few seconds while somebody does.
+import { ask, forgetKey, hasKey, keepKey } from "./api.js";
+import { attend, clearTold, showAttention, showFilters } from "./attention.js";
+import { byId, h, say, show } from "./dom.js";
+import { actAs } from "./orders.js";
+import { find, openPerson } from "./person.js";
+import { historyPicture } from "./pictures.js";
+import { showReach } from "./reach.js";
+import { showStanding } from "./standing.js";
+import { clock } from "./words.js";
+
+const EVERY_MS = 5_000, HISTORY_EVERY_MS = 30_000, AT_MOST_MS = 60_000;
+const SPANS = { hour: 3600, day: 86400, week: 7 * 86400 };
+
+let client, live = true, timer, failures = 0, historyAt = 0, asking = false, span = "hour";
+
+function lock(words = "") {
+  clearTimeout(timer);
+  forgetKey();
+  byId("board").hidden = byId("tools").hidden = true;
+  byId("enter").hidden = false;
+  say(byId("refused"), words);
+  byId("key").value = "";
+  byId("key").focus();
+}
+
+async function enter() {
+  try {
+    const caller = await ask("/v1/caller");
+    if (!caller.scopes.includes("users:read")) return lock(`The key of ${caller.name} lacks the scope users:read.`);
+    const box = byId("client");
+    box.replaceChildren(...caller.clients.map((name) => h("option", { value: name }, name)));
+    byId("client-pick").hidden = caller.clients.length < 2;
+    byId("enter").hidden = true;
+    byId("board").hidden = byId("tools").hidden = false;
+    box.onchange = () => choose(box.value, caller.scopes);
+    choose(caller.clients[0], caller.scopes);
+  } catch (refused) {
+    lock(refused.status === 401 ? "No caller has this key." : refused.message);
+  }
+}
+
+function choose(name, scopes) {
+  client = name;
+  actAs(name, scopes);
+  clearTold();
+  attend(name, (id) => openPerson(id, client, () => void look()));
+  historyAt = 0;
+  void look();
+}
+
+/** Ask for everything once, then again after a while. */
+async function look() {
+  if (asking) return;
+  asking = true;
+  clearTimeout(timer);
+  try {
+    await Promise.all([lookAtOverview(), showAttention(look), lookBack()]);
+    failures = 0;
+    say(byId("trouble"), "");
+  } catch (refused) {
+    if (refused.status === 401) return lock("The key does not count any more.");
+    failures += 1;
+    say(byId("trouble"), `${refused.message} What you see is from ${clock(Date.now())} at the latest; asking again.`);
+  } finally {
+    asking = false;
+  }
+  schedule();
+}
+
+function schedule() {
+  clearTimeout(timer);
+  if (live && hasKey() && !document.hidden) timer = setTimeout(look, Math.min(EVERY_MS * 2 ** failures, AT_MOST_MS));
+}
+
+async function lookAtOverview() {
+  const overview = await ask("/v1/overview", { query: { client } });
+  showStanding(overview);
+  showReach(overview);
+  showFilters(overview.standing, look);
+}
+
+async function lookBack() {
+  if (Date.now() - historyAt < HISTORY_EVERY_MS) return;
+  historyAt = Date.now();
+  const history = await ask("/v1/history", { query: { client, span } });
+  show(byId("history"), ...historyPicture(history, SPANS[span], Date.now()));
+}
+
+function showLive() {
+  byId("live").setAttribute("aria-pressed", String(live));
+  say(byId("live"), live ? "Live" : "Paused");
+}
+
+byId("enter").addEventListener("submit", (event) => {
+  event.preventDefault();
+  keepKey(byId("key").value.trim());
+  void enter();
+});
+byId("leave").addEventListener("click", () => lock());
+byId("live").addEventListener("click", () => {
+  live = !live;
+  showLive();
+  if (live) void look();
+  else clearTimeout(timer);
+});
+byId("find").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (!byId("who").value.trim()) return;
+  try {
+    const id = await find(byId("who").value, client);
+    say(byId("found"), id == null ? "Nobody is known here by that." : "");
+    if (id != null) await openPerson(id, client, () => void look());
+  } catch (refused) {
+    say(byId("found"), refused.message);
+  }
+});
+for (const radio of document.querySelectorAll("[name=span]")) {
+  radio.addEventListener("change", () => {
+    span = radio.value;
+    historyAt = 0;
+    void lookBack().catch((refused) => say(byId("trouble"), refused.message));
+  });
+}
+document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : live && hasKey() && void look()));
+
+showLive();
+if (hasKey()) void enter();
+else lock();
