@@ -78,7 +78,7 @@ class OverviewDoor:
         concern = None if asked.reason is None else Concern[asked.reason.upper()]
         query = TroubleQuery(ask.client.name, asked.limit + 1, concern, asked.cursor)
         users = await self._waits.at_most(self._timeout_s, self._overview.troubled(query))
-        return _json(attention_view(users, asked.limit))
+        return _json(attention_view(users, asked.limit, concern))
 
     async def rotate(self, ask: Ask) -> Answer:
         """Replace a pair for an operator, who is shown the user and no token."""

@@ -187,17 +187,18 @@ def history_view(happened: Sequence[Happened], step_seconds: int) -> HistoryView
     return HistoryView(step_seconds=step_seconds, steps=steps)
 
 
-def attention_view(users: Sequence[Troubled], limit: int) -> AttentionView:
+def attention_view(users: Sequence[Troubled], limit: int, concern: Concern | None) -> AttentionView:
     """Return the page of at most `limit`; what was found beyond it says that there is a next one."""
     shown = users[:limit]
-    last = shown[-1] if len(users) > limit else None
-    # Who is overdue and nothing else has no place in the order: such a list ends with its page.
-    cursor = (
-        None
-        if last is None or last.concern is Concern.OVERDUE
-        else f"{last.concern.value}-{last.key.user_id}"
-    )
+    cursor = _cursor(shown[-1], concern) if len(users) > limit else None
     return AttentionView(users=[_attention_user(user) for user in shown], cursor=cursor)
+
+
+def _cursor(last: Troubled, concern: Concern | None) -> str | None:
+    """Return the place of a page's last user; the overdue have none, and all go on with the dead."""
+    if last.concern is not Concern.OVERDUE:
+        return f"{last.concern.value}-{last.key.user_id}"
+    return None if concern is Concern.OVERDUE else f"{Concern.DEAD.value}-"
 
 
 def _attention_user(user: Troubled) -> AttentionUser:

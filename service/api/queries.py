@@ -68,7 +68,7 @@ def _place(text: str) -> Place:
 _INSTANT = _reader(_INSTANT_FORM, _instant, _INSTANT_WORDS)
 _PLACE = _reader(_CURSOR_FORM, _place, "must be the cursor of a page before it")
 _TROUBLE_PLACE = _reader(
-    r"[1-7]-" + USER_ID_PATTERN,
+    rf"[1-6]-(?:{USER_ID_PATTERN})?",
     lambda text: (int(text[0]), text[2:]),
     "must be the cursor of a page before it",
 )

@@ -66,7 +66,8 @@ async def emptied_database(reused_database):
     yield reused_database
     connection = await asyncpg.connect(reused_database)
     await GUARD.tables(connection)
-    await connection.execute("TRUNCATE users, grants, lineage, events, audit_events, notices, open_circuits")
+    tables = "users, grants, lineage, events, audit_events, notices, open_circuits, standings, minutes"
+    await connection.execute(f"TRUNCATE {tables}")
     await connection.close()
 
 

@@ -25,6 +25,7 @@ from service.broker.model import (
     User,
     UserKey,
 )
+from service.broker.overview import Sight
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = UserKey("acme", "u-1")
@@ -123,6 +124,17 @@ class UsersScript(Script):
         return await self.play("events", key, query) or [happened]
 
 
+class OverviewScript(Script):
+    async def look(self, client):
+        return await self.play("look", client) or Sight(None, None, None, None)
+
+    async def history(self, client, span, step):
+        return await self.play("history", client, span, step) or []
+
+    async def troubled(self, query):
+        return await self.play("troubled", query) or []
+
+
 class Notes:
     """An observer that keeps what it hears."""
 
@@ -174,6 +186,7 @@ class House:
     ready: Ready
     session: aiohttp.ClientSession
     listeners: object
+    overview: OverviewScript
 
     def url(self, listener, path=""):
         return f"http://127.0.0.1:{self.listeners.open[listener].port}{path}"
@@ -199,12 +212,15 @@ class _Anywhere:
 
 
 @asynccontextmanager
-async def open_house(*, answers=None, users=None, ready=None, drain_s=5, hears=None, **settings):
+async def open_house(
+    *, answers=None, users=None, ready=None, overview=None, drain_s=5, hears=None, **settings
+):
     """Open the three listeners, which take `drain_s` to close at most; `settings` are fields of Doors.
 
     `hears` is told in place of the house's own notes.
     """
-    house = House(answers or AnswersScript(), users or UsersScript(), Notes(), ready or Ready(), None, None)
+    scripts = (answers or AnswersScript(), users or UsersScript(), Notes(), ready or Ready())
+    house = House(*scripts, None, None, overview or OverviewScript())
     defaults = {
         "clients": [ClientDoor("acme", frozenset({ORIGIN}), email_suffix=26)],
         "api_keys": lambda: [api_key("app", *ALL_BUT_ADMIN), api_key("root", "admin"), api_key("none")],
@@ -215,6 +231,7 @@ async def open_house(*, answers=None, users=None, ready=None, drain_s=5, hears=N
         users=house.users,
         observer=hears or house.notes,
         readiness=house.ready,
+        overview=house.overview,
         **(defaults | settings),
     )
     sockets = {name: bind(_Anywhere()) for name in ("public", "internal", "observe")}

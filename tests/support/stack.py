@@ -36,7 +36,7 @@ class Stack:
 
     upstream: Running
     service: Program
-    worker: Program
+    worker: Program | None
     public_url: str
     internal_url: str
     observe_url: str
@@ -77,34 +77,56 @@ async def running_stack(database_url, redis_url, sandbox_config, *, origins=(), 
 
     `origins` may call the refresh endpoint; `settings` are further variables without their prefix.
     """
-    async with AsyncExitStack() as stack:
-        upstream = await stack.enter_async_context(serve(sandbox_config))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="token-broker-"))
-        variables = environment(
-            DATABASE_URL=database_url,
-            REDIS_URL=redis_url,
-            CAL_API_URL=upstream.url,
-            CAL_OAUTH_CLIENT_ID=None,
-            X_CAL_SECRET_KEY=None,
-            CLIENTS_FILE=_clients_file(Path(folder), sandbox_config),
-            ACCESS_TOKEN_LIFETIME=f"{sandbox_config.lifetime_s}s",
-            PUBLIC_ADDRESS="127.0.0.1:0",
-            INTERNAL_ADDRESS="127.0.0.1:0",
-            OBSERVE_ADDRESS="127.0.0.1:0",
-            ALLOWED_ORIGINS=",".join(origins) or None,
-            **SCALED | settings,
-        )
-        yield await stack.enter_async_context(running_broker(upstream, variables))
+    settings["ALLOWED_ORIGINS"] = ",".join(origins) or None
+    async with (
+        _around(database_url, redis_url, sandbox_config, settings) as around,
+        running_broker(*around) as stack,
+    ):
+        yield stack
 
 
 @asynccontextmanager
-async def running_broker(upstream, variables):
+async def running_service(database_url, redis_url, sandbox_config, **settings):
+    """Run the same without a worker; gives a Stack that has none."""
+    async with (
+        _around(database_url, redis_url, sandbox_config, settings) as around,
+        running_broker(*around, works=False) as stack,
+    ):
+        yield stack
+
+
+@asynccontextmanager
+async def _around(database_url, redis_url, sandbox_config, settings):
+    """Run a sandbox, and give it with the variables of a broker before it."""
+    with tempfile.TemporaryDirectory(prefix="token-broker-") as folder:
+        async with serve(sandbox_config) as upstream:
+            yield (
+                upstream,
+                environment(
+                    DATABASE_URL=database_url,
+                    REDIS_URL=redis_url,
+                    CAL_API_URL=upstream.url,
+                    CAL_OAUTH_CLIENT_ID=None,
+                    X_CAL_SECRET_KEY=None,
+                    CLIENTS_FILE=_clients_file(Path(folder), sandbox_config),
+                    ACCESS_TOKEN_LIFETIME=f"{sandbox_config.lifetime_s}s",
+                    PUBLIC_ADDRESS="127.0.0.1:0",
+                    INTERNAL_ADDRESS="127.0.0.1:0",
+                    OBSERVE_ADDRESS="127.0.0.1:0",
+                    **SCALED | settings,
+                ),
+            )
+
+
+@asynccontextmanager
+async def running_broker(upstream, variables, *, works=True):
     """Run service and worker with these variables against a sandbox that runs already; gives a Stack."""
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(token_broker("serve", variables))
-        worker = await stack.enter_async_context(token_broker("work", variables))
+        worker = await stack.enter_async_context(token_broker("work", variables)) if works else None
         where = await service.said("service.started")
-        await worker.said("worker.started")
+        if worker is not None:
+            await worker.said("worker.started")
         urls = [f"http://{where[name]}" for name in ("public", "internal", "observe")]
         http = await stack.enter_async_context(aiohttp.ClientSession())
         yield Stack(upstream, service, worker, *urls, http, variables)

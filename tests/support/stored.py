@@ -13,6 +13,7 @@ from service.adapters.postgres import (
     PostgresClaims,
     PostgresEvents,
     PostgresGrants,
+    PostgresOverview,
     PostgresUpkeep,
     PostgresUsers,
 )
@@ -43,6 +44,7 @@ class Stores:
     users: PostgresUsers
     events: PostgresEvents
     upkeep: PostgresUpkeep
+    overview: PostgresOverview
     raw: asyncpg.Connection
     notes: Notes
 
@@ -116,6 +118,7 @@ async def open_stores(url, *, vault=VAULT, timeout_s=10.0, connections=10):
             users=PostgresUsers(database, rows, RING, **windows),
             events=PostgresEvents(database),
             upkeep=PostgresUpkeep(database),
+            overview=PostgresOverview(database, timedelta(hours=1), timedelta(minutes=2)),
             raw=raw,
             notes=notes,
         )

@@ -18,7 +18,8 @@ CALLS = {
     "post /v1/users", "get /v1/users", "get /v1/users/{id}", "patch /v1/users/{id}", "delete /v1/users/{id}",
     "put /v1/users/{id}/tokens", "get /v1/users/{id}/token", "post /v1/users/{id}/refresh",
     "post /v1/users/{id}/revoke", "post /v1/users/{id}/pause", "post /v1/users/{id}/resume",
-    "get /v1/users/{id}/events",
+    "get /v1/users/{id}/events", "post /v1/users/{id}/rotate", "get /v1/caller", "get /v1/overview",
+    "get /v1/history", "get /v1/attention",
 }  # fmt: skip
 
 

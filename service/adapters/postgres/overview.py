@@ -5,8 +5,7 @@ The worker counts from indexes; whoever looks reads one row, a few hundred short
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 STEPS = 60
 """So many steps of the horizon make up one lifetime of an access token."""
 MINUTES_KEPT = timedelta(days=8)
-_MINUTE = timedelta(minutes=1)
+_MINUTE, _TICK = timedelta(minutes=1), timedelta(microseconds=1)
 _COUNTED_AGAIN = 3 * _MINUTE
 """Events written behind may come a little late: the newest minutes are counted once more."""
 _AT_ONCE = 15 * _MINUTE
@@ -31,24 +30,21 @@ _CAUGHT_UP_AT_MOST = timedelta(hours=6)
 _COUNT_WITHIN_S = 60
 
 # Both as they stand in the index `grants_attention`: so written, a query is answered from it.
-_CONCERN = """(CASE WHEN state = 'DEAD' THEN 1 WHEN state = 'PAUSED' THEN 6 WHEN force_pending THEN 2
-    WHEN refused THEN 3 WHEN distrusted_until IS NOT NULL THEN 4 ELSE 5 END)"""
+_CONCERN = """(CASE WHEN state = 'DEAD' THEN 5 WHEN state = 'PAUSED' THEN 6 WHEN force_pending THEN 1
+    WHEN refused THEN 2 WHEN refresh_token_dead OR retry_at IS NOT NULL THEN 3 ELSE 4 END)"""
 _TROUBLED = """(state <> 'LIVE' OR force_pending OR refused OR distrusted_until IS NOT NULL
     OR refresh_token_dead OR retry_at IS NOT NULL)"""
 
-# Step 0 is due by now, step -1 for longer than that may last; who comes due later than a lifetime is idle.
+# Between which of the instants each comes due; who does so after the last of them is idle.
 _DUE = """
-    SELECT CASE WHEN due_at <= $2::timestamptz - $4::interval THEN -1
-            ELSE ceil(greatest(extract(epoch FROM due_at - $2::timestamptz), 0) / $3::float8)::int
-            END AS step,
-        count(*) AS n
-    FROM grants WHERE client = $1 AND due_at <= $2::timestamptz + $5::interval GROUP BY 1
+    SELECT width_bucket(due_at, $2::timestamptz[]) AS place, count(*) AS n
+    FROM grants WHERE client = $1 AND due_at < $3 GROUP BY 1
 """
 _MARKS = f"""
     SELECT count(*) FILTER (WHERE refused) AS refused, count(*) FILTER (WHERE force_pending) AS force_pending,
         count(*) FILTER (WHERE distrusted_until IS NOT NULL) AS distrusted,
         count(*) FILTER (WHERE retry_at IS NOT NULL OR refresh_token_dead) AS failing
-    FROM grants WHERE client = $1 AND {_TROUBLED} AND {_CONCERN} BETWEEN 2 AND 5
+    FROM grants WHERE client = $1 AND {_TROUBLED} AND {_CONCERN} BETWEEN 1 AND 4
 """  # noqa: S608 - constants
 _KEEP = """
     INSERT INTO standings (client, counted_at, standing) VALUES ($1, $2, $3::jsonb)
@@ -107,32 +103,45 @@ _MARKED = f"{_WHO % _PAGE} ORDER BY g.concern, g.user_id"
 _OVERDUE = f"{_WHO % _LATE} ORDER BY g.due_at"
 
 
+_ORDER = (
+    (Concern.FORCE_PENDING, Concern.DISTRUSTED),
+    (Concern.OVERDUE, Concern.OVERDUE),
+    (Concern.DEAD, Concern.DEAD),
+)
+"""The order of a list of all; a pause is meant, and nobody is listed for it but when asked for."""
+
+
 class PostgresOverview:
     """Counts, minutes and lists for those who look."""
 
     def __init__(self, database: Database, lifetime: timedelta, late: timedelta) -> None:
         self._database = database
-        self._lifetime = lifetime
+        self._step = lifetime / STEPS
         self._late = late
 
     async def count(self, client: str, gauges: Gauges, now: datetime) -> None:
         """Count what the gauges do not say; see the port."""
-        step_s = self._lifetime.total_seconds() / STEPS
+        instants = self._instants(now)
         async with self._database.connection() as connection, connection.transaction():
             await connection.execute(f"SET LOCAL statement_timeout = '{_COUNT_WITHIN_S}s'")
-            due = await connection.fetch(
-                _DUE, client, now, step_s, self._late, self._lifetime, timeout=_COUNT_WITHIN_S
-            )
+            due = await connection.fetch(_DUE, client, instants, instants[-1], timeout=_COUNT_WITHIN_S)
             marks = await connection.fetchrow(_MARKS, client)
-            steps = {row["step"]: row["n"] for row in due}
-            marked = dict(marks or {}) | {"without_token": gauges.bricked}
-            horizon = [steps.get(step, 0) for step in range(1, STEPS + 1)]
-            count = Count(
-                now, _users(gauges, steps), marked, gauges.overdue_s, gauges.expired_claims, step_s, horizon
-            )
-            kept = asdict(count)
-            del kept["at"]
+            places = {row["place"]: row["n"] for row in due}
+            overdue, stale, *horizon = (places.get(place, 0) for place in range(len(instants)))
+            kept = {
+                "users": _users(gauges, overdue, stale, sum(horizon)),
+                "marks": dict(marks or {}) | {"without_token": gauges.bricked},
+                "overdue_s": gauges.overdue_s,
+                "expired_claims": gauges.expired_claims,
+                "step_s": self._step.total_seconds(),
+                "horizon": horizon,
+            }
             await connection.execute(_KEEP, client, now, orjson.dumps(kept).decode())
+
+    def _instants(self, now: datetime) -> list[datetime]:
+        """Return since when one is overdue, due, and due in each step to come; what is due now is due."""
+        ahead = [now + step * self._step for step in range(STEPS + 1)]
+        return [instant + _TICK for instant in (now - self._late, *ahead)]
 
     async def note_minutes(self, clients: Sequence[str], now: datetime) -> None:
         """Keep what happened in the minutes that are over; see the port."""
@@ -162,34 +171,32 @@ class PostgresOverview:
         return [Happened(**row) for row in rows]
 
     async def troubled(self, query: TroubleQuery, now: datetime) -> list[Troubled]:
-        """Return who needs attention: the marked ones in their order, then those who are only overdue."""
+        """Return who needs attention: those who are overdue stand before the dead, who stay for long."""
         found: list[Row] = []
         async with self._database.connection() as connection:
-            if query.concern is not Concern.OVERDUE:
-                first, last = _range(query.concern)
-                place = query.after or (0, "")
-                found += await connection.fetch(_MARKED, query.client, now, first, last, *place, query.limit)
-            left = query.limit - len(found)
-            if left and query.concern in (None, Concern.OVERDUE):
-                found += await connection.fetch(_OVERDUE, query.client, now, now - self._late, left)
+            for statement, values in self._looks(query, now):
+                if room := query.limit - len(found):
+                    found += await connection.fetch(statement, *values, room)
         return [_troubled(row) for row in found]
 
+    def _looks(self, query: TroubleQuery, now: datetime) -> Iterator[tuple[str, tuple[object, ...]]]:
+        """Yield what is looked for, one after the other while there is room, each with all but its limit."""
+        first, user_id = query.after or (0, "")
+        for least, most in _ORDER if query.concern is None else [(query.concern, query.concern)]:
+            if least is Concern.OVERDUE and first < Concern.DEAD:
+                yield _OVERDUE, (query.client, now, now - self._late)
+            elif least is not Concern.OVERDUE and first <= most:
+                yield _MARKED, (query.client, now, least, most, first, user_id)
 
-def _range(concern: Concern | None) -> tuple[int, int]:
-    """Return which concerns a list is about; a pause is meant, and listed only when it is asked for."""
-    return (Concern.DEAD, Concern.FAILING) if concern is None else (concern, concern)
 
-
-def _users(gauges: Gauges, steps: Mapping[int, int]) -> dict[str, int]:
-    """Return where everybody's pair stands: what the counts, taken one after the other, leave is idle."""
+def _users(gauges: Gauges, overdue: int, stale: int, fresh: int) -> dict[str, int]:
+    """Return where everybody's pair stands: whom the counts, taken one after the other, leave is idle."""
     live = gauges.users.get(GrantState.LIVE, 0)
-    due, overdue = steps.get(0, 0), steps.get(-1, 0)
-    fresh = sum(n for step, n in steps.items() if step > 0)
     return {
         "fresh": fresh,
-        "stale": due,
+        "stale": stale,
         "overdue": overdue,
-        "idle": max(0, live - fresh - due - overdue),
+        "idle": max(0, live - fresh - stale - overdue),
         "paused": gauges.users.get(GrantState.PAUSED, 0),
         "dead": gauges.users.get(GrantState.DEAD, 0),
     }

@@ -13,13 +13,13 @@ from service.broker.ports.stores import Gauges
 
 
 class Concern(IntEnum):
-    """Why a user needs attention, the worst first; the index `grants_attention` has the same numbers."""
+    """Why a user needs attention, the most urgent first; the index `grants_attention` has these numbers."""
 
-    DEAD = 1
-    FORCE_PENDING = 2
-    REFUSED = 3
+    FORCE_PENDING = 1
+    REFUSED = 2
+    FAILING = 3
     DISTRUSTED = 4
-    FAILING = 5
+    DEAD = 5
     PAUSED = 6
     OVERDUE = 7
 

@@ -40,7 +40,7 @@ export function standBar(parts, label) {
 /** Round up to a number that is easy to read on an axis. */
 function roof(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= Math.max(value, 1));
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= Math.max(value, 1));
 }
 
 function columns(values, { top, height, kind, titles, max }) {
@@ -93,6 +93,7 @@ export function historyPicture({ stepSeconds, steps }, spanSeconds, now) {
     const top = row === 0 ? 26 : 106 + (row - 1) * 50, height = row === 0 ? 50 : 22;
     const max = row === 0 ? roof(Math.max(...values)) : Math.max(...values, 1);
     return [mark(0, top - 8, title, "start"), s("text", { x: WIDE, y: top - 8, class: sum && row ? `sum ${kind}` : "sum", "text-anchor": "end" }, number(sum)),
+      row === 0 && s("line", { x1: 0, x2: WIDE, y1: top, y2: top, class: "grid" }),
       ...columns(values, { top, height, max, kind: () => kind, titles: (place) => `${when(at[place])}: ${number(values[place])}` }), axis(top + height)];
   });
   // The newest steps are not over, and are no gap.
@@ -100,7 +101,7 @@ export function historyPicture({ stepSeconds, steps }, spanSeconds, now) {
     x: (place * WIDE) / slots, y: 26, width: WIDE / slots, height: 202, class: "gap" }));
   const sums = ROWS.map(([name, title]) => `${title}: ${number(found.reduce((all, one) => all + (one?.[name] ?? 0), 0))}`);
   return [
-    picture(252, `${sums.join(", ")}.`, ...gaps, ...parts.flat(), mark(0, 248, when(at[0]), "start"),
+    picture(252, `${sums.join(", ")}.`, ...gaps.filter(Boolean), ...parts.flat(), mark(0, 248, when(at[0]), "start"),
       mark(WIDE / 2, 248, when(at[Math.floor(slots / 2)])), mark(WIDE, 248, "now", "end")),
     gaps.some(Boolean) && h("p", { class: "hint" }, "Shaded: nobody counted then."),
     asTable("What happened", ["When", ...ROWS.map(([, title]) => title)], at.map((instant, place) => [`${day(instant)} ${clock(instant)}`,
