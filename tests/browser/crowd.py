@@ -29,7 +29,7 @@ TROUBLE = {
 
 _USERS = f"""
     INSERT INTO users (client, user_id, upstream_id, email, profile, created_at, vouched_at, refreshed_at)
-    SELECT '{CLIENT}', 'user-' || n, n::text, 'person.' || n || '@app.test',
+    SELECT '{CLIENT}', 'user-' || n, (10000000 + n)::text, 'person.' || n || '@app.test',
         '{{"name": "A user of the app", "time_zone": "Europe/Berlin"}}', $3, $3, $3
     FROM generate_series($1::int, $2::int) n
 """
@@ -37,7 +37,7 @@ _USERS = f"""
 _GRANTS = f"""
     INSERT INTO grants (client, user_id, upstream_id, state, reason, generation, key_id, access_sealed,
         refresh_sealed, issued_at, expires_at, refresh_at, refresh_token_expires_at, first_used_at, due_at)
-    SELECT '{CLIENT}', 'user-' || n, n::text, 'LIVE', 'refresh.rotated', 1700000000000 + n, 'e1',
+    SELECT '{CLIENT}', 'user-' || n, (10000000 + n)::text, 'LIVE', 'refresh.rotated', 1700000000000 + n, 'e1',
         decode(lpad(to_hex(n), 900, '5a'), 'hex'), decode(lpad(to_hex(n), 900, 'a5'), 'hex'),
         due - interval '50 minutes', due + interval '10 minutes', due, due + interval '1 year',
         CASE WHEN n % 4 = 0 THEN due - interval '40 minutes' END,
@@ -78,7 +78,7 @@ async def gather(url, grants):
         await connection.execute(_USERS, first, last, now)
         await connection.execute(_GRANTS, first, last, now)
     for place, (change, one_of) in enumerate(TROUBLE.items(), start=1):
-        users = [f"user-{n * 8 + place}" for n in range(max(1, grants // one_of))]
+        users = [f"user-{n * 16 + place}" for n in range(max(1, grants // one_of))]
         takes = [now] if "$1" in change else []
         where = f"user_id = ANY(${len(takes) + 1}::text[]) AND client = '{CLIENT}'"
         await connection.execute(f"UPDATE grants SET {change} WHERE {where}", *takes, users)

@@ -106,9 +106,12 @@ async function act() {
   await page.waitForFunction(() => [...document.querySelectorAll("#attention .who .chip")].every(({ textContent }) => textContent === "Failing"));
   await tabTo(page, "#attention [data-order=refresh]");
   await page.keyboard.press("Enter");
-  await page.locator(".said:not(:empty)").first().waitFor();
-  seen.ordered = await page.locator(".said:not(:empty)").first().textContent();
-  await page.locator(".person:has([data-order=force]) [data-order=person]").first().focus();
+  await page.locator("#outcome:not(:empty)").waitFor();
+  seen.ordered = await page.textContent("#outcome");
+  await page.waitForFunction(() => document.activeElement.closest("#attention"));
+  await tabTo(page, "#attention [data-order=person]");
+  await page.locator("#who").focus();
+  await page.keyboard.type("user-7");
   await page.keyboard.press("Enter");
   await page.locator("#person .events li").first().waitFor();
   seen.person = await page.textContent("#person");
@@ -116,7 +119,7 @@ async function act() {
   await keep(page, "person");
   await tabTo(page, "#person [data-order=force]");
   await page.keyboard.press("Escape");
-  seen.closed = await page.evaluate(() => !document.querySelector("dialog[open]") && document.activeElement.dataset.order === "person");
+  seen.closed = await page.evaluate(() => !document.querySelector("dialog[open]") && document.activeElement.id);
   await page.locator("#attention [data-order=force]").first().press("Enter");
   await page.locator("#sure[open]").waitFor();
   await faultsOf(page, "sure");

@@ -35,7 +35,13 @@ _SLOWEST = """
     SELECT round(max_exec_time::numeric, 2)::float8 AS ms, calls,
         left(regexp_replace(query, '\\s+', ' ', 'g'), 90) AS query
     FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    ORDER BY max_exec_time DESC LIMIT 12
+        AND position($1 IN query) > 0
+    ORDER BY max_exec_time DESC LIMIT 10
+"""
+_FAILED = """
+    UPDATE grants SET retry_at = clock_timestamp() + interval '1 hour', failures = 2,
+        last_error = 'upstream: 503', last_error_at = clock_timestamp() - interval '1 minute'
+    WHERE user_id = 'anna'
 """
 
 
@@ -73,9 +79,13 @@ async def look(url, folder=None):
 
 @asynccontextmanager
 async def crowded(database_url, redis_url, grants):
-    """Run the service in front of so many grants, counted; gives its Stack."""
+    """Run the service in front of so many grants, counted, and of one real user whose refresh has failed."""
     gauges = await gather(database_url, grants)
     async with running_service(database_url, redis_url, upstream_of(), **SCALED) as stack:
+        await stack.create_user(CLIENT, "anna")
+        connection = await asyncpg.connect(database_url)
+        await connection.execute(_FAILED)
+        await connection.close()
         await count(stack.variables, gauges)
         yield stack
 
@@ -88,19 +98,21 @@ async def main(grants, pictures):
         await migrate(url)
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE EXTENSION pg_stat_statements")
-        gauges = await gather(url, grants)
-        async with running_service(url, pair.valkey.url, upstream_of(), **SCALED) as stack:
-            await connection.execute("SELECT pg_stat_statements_reset()")
-            await count(stack.variables, gauges)
-            counted = [dict(row) for row in await connection.fetch(_SLOWEST)]
+        async with crowded(url, pair.valkey.url, grants) as stack:
+            counted = await slowest(connection, "FROM grants WHERE client = $1 AND due_at")
             await connection.execute("SELECT pg_stat_statements_reset()")
             seen = await look(stack.internal_url, pictures)
-            looked = [dict(row) for row in await connection.fetch(_SLOWEST)]
+            looked = await slowest(connection, "")
         await connection.close()
     for title, rows in (("the worker's count", counted), ("who looks", looked)):
         sys.stdout.write("\n  ".join([title, *map(json.dumps, rows)]) + "\n")
     seen |= {"grants": grants, "slowestMs": looked[0]["ms"], "text": None, "person": None}
     sys.stdout.write(json.dumps(seen) + "\n")
+
+
+async def slowest(connection, part):
+    """The slowest statements with this in their text."""
+    return [dict(row) for row in await connection.fetch(_SLOWEST, part)]
 
 
 if __name__ == "__main__":

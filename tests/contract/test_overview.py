@@ -13,7 +13,8 @@ from tests.support.stored import open_stores
 CLIENT = "first-client"
 GAUGES = Gauges({"LIVE": 6, "DEAD": 1, "PAUSED": 1}, due=2, overdue_s=300.0, expired_claims=0, bricked=1)
 KEEP = """
-    INSERT INTO audit_events (client, user_id, at, kind, event, trigger) VALUES ($1, 'u', $2, 'change', $3, $4)
+    INSERT INTO audit_events (client, user_id, at, kind, event, trigger)
+    VALUES ($1, 'u', $2, 'change', $3, $4)
 """
 TROUBLES = [
     ("pending", {"force_pending": True, "refused": True}, Concern.FORCE_PENDING),

@@ -1,7 +1,7 @@
 // The users that need attention: who, why, what comes of it by itself, and what helps.
 import { ask } from "./api.js";
-import { byId, h, say } from "./dom.js";
-import { orderButtons } from "./orders.js";
+import { byId, h } from "./dom.js";
+import { orderButtons, tell } from "./orders.js";
 import { away, full, number } from "./words.js";
 
 const CONCERNS = {
@@ -12,10 +12,9 @@ const COUNTS = {
   dead: (s) => s.users.dead, force_pending: (s) => s.marks.forcePending, refused: (s) => s.marks.refused, distrusted: (s) => s.marks.distrusted,
   failing: (s) => s.marks.failing, overdue: (s) => s.users.overdue, paused: (s) => s.users.paused,
 };
-const PAGE = 20;
+const PAGE = 20, MOST = 200;
 
 let client, only = null, shown = PAGE, open;
-const told = new Map();
 
 /** Show this client's users; `openPerson` shows one of them. */
 export function attend(name, openPerson) {
@@ -41,39 +40,47 @@ export function showFilters(standing, again) {
 
 /** Read the list anew. */
 export async function showAttention(again) {
+  const asked = [client, only, shown];
   const { users, cursor } = await ask("/v1/attention", { query: { client, reason: only, limit: shown } });
+  if (asked.some((one, place) => one !== [client, only, shown][place])) return;
   const list = byId("attention");
   const before = new Map([...list.children].map((item) => [item.dataset.id, item]));
   const items = users.map((user) => itemOf(user, before.get(user.id), again));
   if (!items.length) items.push(h("li", { class: "nobody" }, only ? "Nobody." : "Nobody needs attention."));
-  if (items.some((item, place) => list.children[place] !== item) || list.children.length !== items.length) list.replaceChildren(...items);
-  byId("more").hidden = !cursor && users.length < shown;
-  byId("more").onclick = () => { shown = Math.min(shown + 40, 200); void again(); };
-  byId("more").hidden ||= shown >= 200;
+  replaceItems(list, items);
+  byId("more").hidden = !cursor || shown >= MOST;
+  byId("more").onclick = () => { shown = Math.min(shown + 40, MOST); void again(); };
+}
+
+/** Show these items; who stood on one with the keyboard stands there afterwards, or on the one in its place. */
+function replaceItems(list, items) {
+  if (items.length === list.children.length && items.every((item, place) => list.children[place] === item)) return;
+  const { activeElement } = document, item = list.contains(activeElement) && activeElement.closest("li");
+  const place = item ? [...list.children].indexOf(item) : 0;
+  list.replaceChildren(...items);
+  if (!item) return;
+  const next = items.find(({ dataset }) => dataset.id === item.dataset.id) ?? items[Math.min(place, items.length - 1)];
+  (next.querySelector(`[data-order="${activeElement.dataset.order}"]`) ?? next.querySelector("button") ?? byId("who")).focus();
 }
 
 /** The item of a user: the one that stands there already, if nothing about it has changed. */
 function itemOf(user, before, again) {
-  const signature = JSON.stringify([user, told.get(user.id), Math.floor(Date.now() / 30_000)]);
+  const signature = JSON.stringify([user, Math.floor(Date.now() / 30_000)]);
   if (before?.shownAs === signature) return before;
-  const focused = before?.contains(document.activeElement) ? document.activeElement.dataset.order ?? "person" : null;
   const item = makeItem(user, again);
   item.shownAs = signature;
-  if (focused) queueMicrotask(() => item.querySelector(`[data-order="${focused}"]`)?.focus());
   return item;
 }
 
 function makeItem(user, again) {
   const [title, tone] = CONCERNS[user.concern];
-  const hear = (how, words) => { told.set(user.id, [how, words]); void again(); };
-  const heard = told.get(user.id);
-  const said = h("p", { class: "said", role: "status", "data-tone": heard?.[0] }, heard?.[1] ?? "");
+  const hear = (how, words) => { tell(how, `${user.id}: ${words}`); void again(); };
   return h("li", { class: "person", "data-id": user.id },
     h("div", { class: "who" }, h("span", { class: "chip", "data-tone": tone }, title), whoOf(user),
       !user.hasToken && user.state === "LIVE" && h("span", { class: "none" }, "no live token")),
     h("p", { class: "why" }, user.advice),
     h("ul", { class: "when" }, ...factsOf(user).map((fact) => h("li", {}, fact))),
-    h("div", { class: "does" }, ...orderButtons(user.id, user.orders, hear)), said);
+    h("div", { class: "does" }, ...orderButtons(user.id, user.orders, hear)));
 }
 
 const whoOf = (user) => h("span", { class: "name" },
@@ -93,5 +100,3 @@ function factsOf(user) {
     user.state === "LIVE" && moment(Date.parse(user.expiresAt) > Date.now() ? "token ends" : "token ended", user.expiresAt),
   ].filter(Boolean);
 }
-
-export const clearTold = () => { told.clear(); say(byId("found"), ""); };

@@ -1,6 +1,6 @@
 // The page's life: who looks, for which client, and asking again every few seconds while somebody does.
 import { ask, forgetKey, hasKey, keepKey } from "./api.js";
-import { attend, clearTold, showAttention, showFilters } from "./attention.js";
+import { attend, showAttention, showFilters } from "./attention.js";
 import { byId, h, say, show } from "./dom.js";
 import { actAs } from "./orders.js";
 import { find, openPerson } from "./person.js";
@@ -12,7 +12,7 @@ import { clock } from "./words.js";
 const EVERY_MS = 5_000, HISTORY_EVERY_MS = 30_000, AT_MOST_MS = 60_000;
 const SPANS = { hour: 3600, day: 86400, week: 7 * 86400 };
 
-let client, live = true, timer, failures = 0, historyAt = 0, asking = false, span = "hour";
+let client, live = true, timer, failures = 0, historyAt = 0, asking = false, again = false, span = "hour";
 
 function lock(words = "") {
   clearTimeout(timer);
@@ -43,7 +43,7 @@ async function enter() {
 function choose(name, scopes) {
   client = name;
   actAs(name, scopes);
-  clearTold();
+  say(byId("found"), "");
   attend(name, (id) => openPerson(id, client, () => void look()));
   historyAt = 0;
   void look();
@@ -51,8 +51,12 @@ function choose(name, scopes) {
 
 /** Ask for everything once, then again after a while. */
 async function look() {
-  if (asking) return;
+  if (asking) {
+    again = true;
+    return;
+  }
   asking = true;
+  again = false;
   clearTimeout(timer);
   try {
     await Promise.all([lookAtOverview(), showAttention(look), lookBack()]);
@@ -65,7 +69,8 @@ async function look() {
   } finally {
     asking = false;
   }
-  schedule();
+  if (again) void look();
+  else schedule();
 }
 
 function schedule() {
@@ -74,7 +79,8 @@ function schedule() {
 }
 
 async function lookAtOverview() {
-  const overview = await ask("/v1/overview", { query: { client } });
+  const asked = client, overview = await ask("/v1/overview", { query: { client } });
+  if (asked !== client) return;
   showStanding(overview);
   showReach(overview);
   showFilters(overview.standing, look);
@@ -83,7 +89,8 @@ async function lookAtOverview() {
 async function lookBack() {
   if (Date.now() - historyAt < HISTORY_EVERY_MS) return;
   historyAt = Date.now();
-  const history = await ask("/v1/history", { query: { client, span } });
+  const asked = client, back = span, history = await ask("/v1/history", { query: { client, span } });
+  if (asked !== client || back !== span) return;
   show(byId("history"), ...historyPicture(history, SPANS[span], Date.now()));
 }
 

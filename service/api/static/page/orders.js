@@ -13,6 +13,7 @@ export const ORDERS = {
   resume: { title: "Resume", scope: "users:write", run: (id) => post(id, "resume", {}), done: "Work on the user goes on." },
 };
 
+const TOLD_FOR_MS = 15_000;
 let client, scopes = new Set();
 
 /** Act for this client, with what the caller may do. */
@@ -26,6 +27,15 @@ const post = (id, what, body) => ask(`${user(id)}/${what}`, { method: "POST", bo
 async function recover(id) {
   const { calUserId, email } = await ask(user(id), { query: { client } });
   return ask(`${user(id)}/tokens`, { method: "PUT", body: { calUserId, email, recover: true }, query: { client } });
+}
+
+/** Say what came of an order, for a while, wherever on the page somebody is. */
+export function tell(tone, words) {
+  const outcome = byId("outcome");
+  clearTimeout(outcome.timer);
+  outcome.dataset.tone = tone;
+  outcome.textContent = words;
+  outcome.timer = setTimeout(() => (outcome.textContent = ""), TOLD_FOR_MS);
 }
 
 /** Buttons for these orders, as far as the caller may give them; `told` hears [tone, words] of what came of one. */

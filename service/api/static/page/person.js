@@ -44,8 +44,16 @@ export async function openPerson(id, client, changed) {
       said.textContent = refused.message;
     }
   }
+  dialog.onclose = () => standAgain(id);
   if (!dialog.open) dialog.showModal();
   await load();
+}
+
+/** Once the dialog is closed, stand where it was opened from, if what stood there was made anew meanwhile. */
+function standAgain(id) {
+  if (document.activeElement !== document.body) return;
+  const item = [...byId("attention").children].find(({ dataset }) => dataset.id === id);
+  (item?.querySelector("[data-order=person]") ?? byId("who")).focus();
 }
 
 const ordersFor = ({ state, reason }) =>
