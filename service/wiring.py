@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from service.adapters.budget import BudgetGlass, RedisBudget
+from service.adapters.budget import RedisBudget
 from service.adapters.cache import RedisCache
 from service.adapters.lease import RedisLeases
 from service.adapters.postgres import (
@@ -245,6 +245,8 @@ def _use_cases(
     creation = Creation(ports, terms, calls)
     answers = Answers(ports, terms, refresh, confirmations, grants)
     behind = Behind(answers.reuses, answers.uses, audit)
+    lifetime = settings.access_token_lifetime
+    store = PostgresOverview(database, lifetime, late_after(lifetime))
     return Broker(
         answers=answers,
         at_hand=AtHand(ports, looks, terms, behind, answers.crowds),
@@ -258,21 +260,12 @@ def _use_cases(
         creation=creation,
         audit=audit,
         upkeep=PostgresUpkeep(database),
-        overview=_overview(settings, circuits, database, clock, redis),
+        overview=Overview(store, RedisSightings(redis), ports.budget, circuits, clock),
         database=database,
         redis=redis,
         clock=clock,
         clients=tuple(ports.providers),
     )
-
-
-def _overview(
-    settings: Settings, circuits: Circuits, database: Database, clock: DatabaseClock, redis: RedisLink
-) -> Overview:
-    lifetime = settings.access_token_lifetime
-    store = PostgresOverview(database, lifetime, late_after(lifetime))
-    rates = {client.name: client.rate.per_second for client in settings.clients}
-    return Overview(store, RedisSightings(redis), BudgetGlass(redis, rates), circuits, clock)
 
 
 async def _keep_going(settings: Settings, broker: Broker, observer: Observer, stack: AsyncExitStack) -> None:

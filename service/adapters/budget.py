@@ -16,8 +16,7 @@ from service.adapters.budget_scripts import AHEAD, GIVE_BACK, LOOK, PAUSE, TAKE
 from service.adapters.redis_health import RedisUnavailable
 from service.adapters.redis_lane import Reply, Script, Word
 from service.adapters.redis_link import RedisLink
-from service.broker.ports import Observer
-from service.broker.ports.overview import BudgetSight
+from service.broker.ports import BudgetSight, Observer
 
 _ALONE = 0.25
 
@@ -82,6 +81,15 @@ class RedisBudget:
         except RedisUnavailable:
             return
 
+    async def look(self, client: str) -> BudgetSight | None:
+        """Return what the budget holds and take nothing; None while Redis is away."""
+        try:
+            ready, paused_s = await self._run(LOOK, client)
+        except RedisUnavailable:
+            return None
+        rate_s = self._rates[client]
+        return BudgetSight(rate_s * 60, capacity_of(rate_s), float(ready), float(paused_s))
+
     async def _reserve(self, client: str, longest_s: float, *, waited: bool) -> float | None:
         """Return in how many seconds a call is ours, None when that is too long."""
         try:
@@ -92,32 +100,12 @@ class RedisBudget:
         return float(wait_s) if float(wait_s) >= 0 else None
 
     async def _run(self, script: Script, client: str, *values: Word) -> Reply:
-        return await _run(self._link, script, client, self._rates[client], *values)
+        rate_s = self._rates[client]
+        name = f"tb:b:{blake2b(client.encode(), digest_size=16).hexdigest()}"
+        return await self._link.locks.ask(script.call([name], rate_s, capacity_of(rate_s), *values))
 
     def _tell(self, client: str, ready: bytes) -> None:
         self._observer.note("budget.remaining", client=client, value=max(0, math.floor(float(ready))))
-
-
-class BudgetGlass:
-    """Shows the budgets to people; nothing is taken by looking."""
-
-    def __init__(self, link: RedisLink, rates: Mapping[str, float]) -> None:
-        self._link = link
-        self._rates = dict(rates)
-
-    async def look(self, client: str) -> BudgetSight | None:
-        """Return what a client's budget holds, None when Redis cannot be asked."""
-        rate_s = self._rates[client]
-        try:
-            ready, paused_s = await _run(self._link, LOOK, client, rate_s)
-        except RedisUnavailable:
-            return None
-        return BudgetSight(rate_s * 60, capacity_of(rate_s), float(ready), float(paused_s))
-
-
-async def _run(link: RedisLink, script: Script, client: str, rate_s: float, *values: Word) -> Reply:
-    name = f"tb:b:{blake2b(client.encode(), digest_size=16).hexdigest()}"
-    return await link.locks.ask(script.call([name], rate_s, capacity_of(rate_s), *values))
 
 
 def _now() -> float:

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from service.broker.circuits import Circuits
-from service.broker.ports import Clock, Gauges
+from service.broker.ports import Budget, BudgetSight, Clock, Gauges
 from service.broker.ports.overview import (
-    BudgetSight,
-    BudgetView,
     Count,
     Happened,
     OverviewStore,
@@ -50,7 +48,7 @@ class Overview:
         self,
         store: OverviewStore,
         sightings: Sightings,
-        budget: BudgetView,
+        budget: Budget,
         circuits: Circuits,
         clock: Clock,
     ) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 from service.broker.ports import Gauges
 
 CLIENT = "acme"
-MARKUP = "<img-src=x-onerror=alert(1)>@app.test"
+MARKUP = "<img-src=x-onerror=alert(1)>@example.com"
 """An address that a page must show and never read."""
 TROUBLE = {
     # One user of so many each; the first of a kind is there however small the crowd is.
@@ -29,7 +29,7 @@ TROUBLE = {
 
 _USERS = f"""
     INSERT INTO users (client, user_id, upstream_id, email, profile, created_at, vouched_at, refreshed_at)
-    SELECT '{CLIENT}', 'user-' || n, (10000000 + n)::text, 'person.' || n || '@app.test',
+    SELECT '{CLIENT}', 'user-' || n, (10000000 + n)::text, 'person.' || n || '@example.com',
         '{{"name": "A user of the app", "time_zone": "Europe/Berlin"}}', $3, $3, $3
     FROM generate_series($1::int, $2::int) n
 """

@@ -92,6 +92,8 @@ async function measure() {
   }
   seen.paintMs = Math.max(...times.paint);
   seen.figuresMs = Math.max(...times.figures);
+  seen.loaded = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name, startTime, duration }) =>
+    `${name.split("/").slice(3).join("/")} ${Math.round(startTime)}+${Math.round(duration)}`));
   await page.context().close();
 }
 

@@ -38,6 +38,19 @@ _SLOWEST = """
         AND position($1 IN query) > 0
     ORDER BY max_exec_time DESC LIMIT 10
 """
+# A tenth of all is dead, and the worker has stood still for a quarter of an hour.
+_WORSE = """
+    UPDATE grants SET state = 'DEAD', reason = 'user_gone', due_at = NULL WHERE right(user_id, 1) = '5';
+    UPDATE grants SET due_at = due_at - interval '15 minutes'
+        WHERE due_at < clock_timestamp() + interval '1 day';
+"""
+ASKED = [
+    "/v1/overview", "/v1/history?span=week", "/v1/attention?limit=200", "/v1/attention?reason=dead&limit=200",
+    "/v1/attention?reason=dead&limit=200&cursor=5-user-5", "/v1/attention?reason=overdue&limit=200",
+    "/v1/attention?reason=failing&limit=200", "/v1/attention?reason=paused", "/v1/users/user-7",
+    "/v1/users/user-7/events", "/v1/users?limit=1&email=person.900@example.com",
+    "/v1/users?limit=1&calUserId=10000900",
+]  # fmt: skip
 _FAILED = """
     UPDATE grants SET retry_at = clock_timestamp() + interval '1 hour', failures = 2,
         last_error = 'upstream: 503', last_error_at = clock_timestamp() - interval '1 minute'
@@ -103,11 +116,28 @@ async def main(grants, pictures):
             await connection.execute("SELECT pg_stat_statements_reset()")
             seen = await look(stack.internal_url, pictures)
             looked = await slowest(connection, "")
+            await connection.execute(_WORSE)
+            await connection.execute("SELECT pg_stat_statements_reset()")
+            await ask_around(stack)
+            worse = await slowest(connection, "FROM")
         await connection.close()
-    for title, rows in (("the worker's count", counted), ("who looks", looked)):
+    for title, rows in (
+        ("the worker's count", counted),
+        ("who looks", looked),
+        ("who looks in a bad hour", worse),
+    ):
         sys.stdout.write("\n  ".join([title, *map(json.dumps, rows)]) + "\n")
     seen |= {"grants": grants, "slowestMs": looked[0]["ms"], "text": None, "person": None}
     sys.stdout.write(json.dumps(seen) + "\n")
+
+
+async def ask_around(stack):
+    """Ask for everything that the page may ask for, more often than a statement is planned anew."""
+    for path in ASKED * 8:
+        async with stack.http.get(
+            f"{stack.internal_url}{path}", headers={"Authorization": f"Bearer {API_KEY}"}
+        ) as answer:
+            assert answer.status == 200, f"{path}: {await answer.text()}"
 
 
 async def slowest(connection, part):

@@ -6,8 +6,8 @@ import pytest
 
 from service.broker.errors import UpstreamUnavailable
 from service.broker.overview import Sight
+from service.broker.ports import BudgetSight
 from service.broker.ports.overview import (
-    BudgetSight,
     Concern,
     Happened,
     Seen,

@@ -28,6 +28,7 @@ from service.broker.ports.stores import (
 )
 from service.broker.ports.world import (
     Budget,
+    BudgetSight,
     Cache,
     CacheHit,
     Clock,
@@ -46,6 +47,7 @@ from service.broker.ports.world import (
 __all__ = [
     "Aftermath",
     "Budget",
+    "BudgetSight",
     "Cache",
     "CacheHit",
     "ClaimStore",

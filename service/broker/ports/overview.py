@@ -84,16 +84,6 @@ class TroubleQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetSight:
-    """What a client's budget of upstream calls holds: how many may be made now, and at which rate."""
-
-    per_minute: float
-    capacity: float
-    ready: float
-    paused_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class SweepSight:
     """The last sweep that any worker has told of."""
 
@@ -142,10 +132,3 @@ class Sightings(Protocol):
 
     async def seen(self, client: str) -> Seen | None:
         """Return what was told, None when it cannot be read now."""
-
-
-class BudgetView(Protocol):
-    """Shows a budget and takes nothing from it."""
-
-    async def look(self, client: str) -> BudgetSight | None:
-        """Return what the budget holds, None when it cannot be read now."""

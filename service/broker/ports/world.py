@@ -111,6 +111,16 @@ class Wakeups(Protocol):
         """Wait for a generation above `seen`; False when the time passed (it may still have come)."""
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetSight:
+    """What a client's budget of upstream calls holds: how many may be made now, and at which rate."""
+
+    per_minute: float
+    capacity: float
+    ready: float
+    paused_s: float
+
+
 class Budget(Protocol):
     """Upstream calls a client may make, shared by all replicas; callers come before work ahead of time."""
 
@@ -125,6 +135,9 @@ class Budget(Protocol):
 
     async def pause(self, client: str, seconds: float) -> None:
         """Let nobody call for so long: upstream has said so."""
+
+    async def look(self, client: str) -> BudgetSight | None:
+        """Return what the budget holds and take nothing; None when it cannot be known now."""
 
 
 class Fingerprints(Protocol):
