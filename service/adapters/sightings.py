@@ -5,6 +5,7 @@ Nothing is decided by it, and all of it may be lost.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -39,9 +40,12 @@ class RedisSightings:
     async def seen(self, client: str) -> Seen | None:
         """Return what was told, None while Redis is away."""
         try:
-            sweep = await self._ask("GET", f"tb:s:{client}")
-            circuit = await self._ask("GET", f"tb:o:{client}")
-            ticks = await self._ask("ZCARD", QUEUE_NAME)
+            # In one turn of the loop: they travel together.
+            sweep, circuit, ticks = await asyncio.gather(
+                self._ask("GET", f"tb:s:{client}"),
+                self._ask("GET", f"tb:o:{client}"),
+                self._ask("ZCARD", QUEUE_NAME),
+            )
         except RedisUnavailable:
             return None
         return Seen(_sweep(sweep), None if circuit is None else str(circuit, "utf-8"), int(ticks))

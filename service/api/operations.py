@@ -121,7 +121,7 @@ ROTATE = Operation(
     body=(RotationAsked,),
     body_optional=True,
     errors=(*UNUSABLE, "too_many_requests", *UNAVAILABLE),
-    act="rotate",
+    exchange="token.replaced",
 )
 CALLER = Operation(
     "Say who calls: its name, what it may do, and for which OAuth clients",

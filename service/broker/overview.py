@@ -5,6 +5,7 @@ Figures are counted by the worker once a minute and read here: to look costs lit
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -60,9 +61,9 @@ class Overview:
 
     async def look(self, client: str) -> Sight:
         """Return how a client stands. Raises StorageUnavailable."""
-        seen = await self._sightings.seen(client)
-        budget = await self._budget.look(client)
-        count = await self._store.standing(client)
+        seen, budget, count = await asyncio.gather(
+            self._sightings.seen(client), self._budget.look(client), self._store.standing(client)
+        )
         told = seen.circuit if seen is not None else None
         return Sight(count, budget, seen, self._circuits.why_open(client) or told)
 

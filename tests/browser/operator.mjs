@@ -31,7 +31,7 @@ async function board(options) {
 }
 
 const ready = (page) => page.waitForFunction(() => document.querySelector("#verdict").textContent && document.querySelector("#stand svg")
-  && document.querySelector("#history svg") && document.querySelector("#attention li"));
+  && document.querySelector("#history svg") && document.querySelector("#attention .person"));
 
 /** What axe finds wrong; it is put in past the page's own policy, which would not let it in. */
 async function faultsOf(page, name) {
@@ -78,7 +78,7 @@ async function measure() {
   await page.addInitScript((given) => {
     sessionStorage.setItem("token-broker-key", given);
     new MutationObserver((_, observer) => {
-      if (!document.querySelector("#stand svg") || !document.querySelector("#attention li")) return;
+      if (!document.querySelector("#stand svg") || !document.querySelector("#attention .person")) return;
       observer.disconnect();
       requestAnimationFrame(() => requestAnimationFrame(() => (window.figuresAt = performance.now())));
     }).observe(document, { childList: true, subtree: true });
@@ -105,7 +105,7 @@ async function act() {
   seen.made = await page.locator("#attention img, #attention script, #person img").count();
   await tabTo(page, "#filters [data-filter=failing]");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => [...document.querySelectorAll("#attention .who .chip")].every(({ textContent }) => textContent === "Failing"));
+  await page.waitForFunction(() => [...document.querySelectorAll("#attention .chip")].every(({ textContent }) => textContent === "Failing"));
   await tabTo(page, "#attention [data-order=refresh]");
   await page.keyboard.press("Enter");
   await page.locator("#outcome:not(:empty)").waitFor();
@@ -136,9 +136,8 @@ async function pictures() {
     const page = await board(options);
     if (name === "dark") await faultsOf(page, "dark");
     if (name === "phone") await faultsOf(page, "phone");
-    await keep(page, name, { fullPage: name !== "phone" });
+    await keep(page, name, name === "phone" ? {} : { fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 1500 } });
     if (name === "phone") {
-      await page.locator("#attention").scrollIntoViewIfNeeded();
       await page.evaluate(() => document.querySelector("#attention-title").scrollIntoView());
       await keep(page, "phone-people");
     }

@@ -33,6 +33,7 @@ PRELOADED = {
 }
 _SLOWEST = """
     SELECT round(max_exec_time::numeric, 2)::float8 AS ms, calls,
+        round(mean_exec_time::numeric, 2)::float8 AS mean,
         left(regexp_replace(query, '\\s+', ' ', 'g'), 90) AS query
     FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND position($1 IN query) > 0

@@ -68,7 +68,11 @@ async def test_it_is_told_once_the_answer_has_left(kept):
 
 @pytest.mark.parametrize(
     ("method", "path", "named"),
-    [("GET", "/token", "token.read"), ("POST", "/refresh", "token.refreshed")],
+    [
+        ("GET", "/token", "token.read"),
+        ("POST", "/refresh", "token.refreshed"),
+        ("POST", "/rotate", "token.replaced"),
+    ],
 )
 async def test_a_service_that_asks_for_a_token_is_told_by_its_name(kept, method, path, named):
     async with open_house(audit=kept) as house:

@@ -25,7 +25,8 @@ MINUTES_KEPT = timedelta(days=8)
 _MINUTE, _TICK = timedelta(minutes=1), timedelta(microseconds=1)
 _COUNTED_AGAIN = 3 * _MINUTE
 """Events written behind may come a little late: the newest minutes are counted once more."""
-_AT_ONCE = 15 * _MINUTE
+_AT_ONCE = 5 * _MINUTE
+_BEGINS = timedelta(hours=1)
 _CAUGHT_UP_AT_MOST = timedelta(hours=6)
 _COUNT_WITHIN_S = 60
 
@@ -148,7 +149,7 @@ class PostgresOverview:
         until = now.replace(second=0, microsecond=0)
         async with self._database.connection() as connection:
             last = min(
-                [await connection.fetchval(_LAST_MINUTE, client) or until - _AT_ONCE for client in clients],
+                [await connection.fetchval(_LAST_MINUTE, client) or until - _BEGINS for client in clients],
                 default=until,
             )
             since = max(last - _COUNTED_AGAIN, until - _CAUGHT_UP_AT_MOST)

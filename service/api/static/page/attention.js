@@ -43,42 +43,41 @@ export async function showAttention(again) {
   const asked = [client, only, shown];
   const { users, cursor } = await ask("/v1/attention", { query: { client, reason: only, limit: shown } });
   if (asked.some((one, place) => one !== [client, only, shown][place])) return;
-  const list = byId("attention");
-  const before = new Map([...list.children].map((item) => [item.dataset.id, item]));
-  const items = users.map((user) => itemOf(user, before.get(user.id), again));
-  if (!items.length) items.push(h("li", { class: "nobody" }, only ? "Nobody." : "Nobody needs attention."));
-  replaceItems(list, items);
+  showGroups(users, again);
   byId("more").hidden = !cursor || shown >= MOST;
   byId("more").onclick = () => { shown = Math.min(shown + 40, MOST); void again(); };
 }
 
-/** Show these items; who stood on one with the keyboard stands there afterwards, or on the one in its place. */
-function replaceItems(list, items) {
-  if (items.length === list.children.length && items.every((item, place) => list.children[place] === item)) return;
-  const { activeElement } = document, item = list.contains(activeElement) && activeElement.closest("li");
-  const place = item ? [...list.children].indexOf(item) : 0;
-  list.replaceChildren(...items);
-  if (!item) return;
-  const next = items.find(({ dataset }) => dataset.id === item.dataset.id) ?? items[Math.min(place, items.length - 1)];
-  (next.querySelector(`[data-order="${activeElement.dataset.order}"]`) ?? next.querySelector("button") ?? byId("who")).focus();
+/** Show the users, those with the same advice together; who stood on one with the keyboard stands there again. */
+function showGroups(users, again) {
+  const list = byId("attention"), signature = JSON.stringify([users, only, Math.floor(Date.now() / 30_000)]);
+  if (list.shownAs === signature) return;
+  list.shownAs = signature;
+  const { activeElement } = document, stood = list.contains(activeElement) && activeElement.closest(".person");
+  const place = stood ? [...list.querySelectorAll(".person")].indexOf(stood) : 0;
+  const groups = [];
+  for (const user of users) {
+    if (groups.at(-1)?.advice !== user.advice) groups.push({ concern: user.concern, advice: user.advice, users: [] });
+    groups.at(-1).users.push(user);
+  }
+  list.replaceChildren(...(groups.length ? groups.map((group) => makeGroup(group, again)) : [h("p", { class: "nobody" }, only ? "Nobody." : "Nobody needs attention.")]));
+  if (!stood) return;
+  const items = [...list.querySelectorAll(".person")];
+  const next = items.find(({ dataset }) => dataset.id === stood.dataset.id) ?? items[Math.min(place, items.length - 1)];
+  (next?.querySelector(`[data-order="${activeElement.dataset.order}"]`) ?? next?.querySelector("button") ?? byId("who")).focus();
 }
 
-/** The item of a user: the one that stands there already, if nothing about it has changed. */
-function itemOf(user, before, again) {
-  const signature = JSON.stringify([user, Math.floor(Date.now() / 30_000)]);
-  if (before?.shownAs === signature) return before;
-  const item = makeItem(user, again);
-  item.shownAs = signature;
-  return item;
+function makeGroup({ concern, advice, users }, again) {
+  const [title, tone] = CONCERNS[concern];
+  return h("section", { class: "group" },
+    h("div", { class: "about" }, h("h3", { class: "chip", "data-tone": tone }, title), h("p", {}, advice)),
+    h("ul", { class: "people" }, ...users.map((user) => makeItem(user, again))));
 }
 
 function makeItem(user, again) {
-  const [title, tone] = CONCERNS[user.concern];
   const hear = (how, words) => { tell(how, `${user.id}: ${words}`); void again(); };
   return h("li", { class: "person", "data-id": user.id },
-    h("div", { class: "who" }, h("span", { class: "chip", "data-tone": tone }, title), whoOf(user),
-      !user.hasToken && user.state === "LIVE" && h("span", { class: "none" }, "no live token")),
-    h("p", { class: "why" }, user.advice),
+    h("div", { class: "who" }, whoOf(user), !user.hasToken && user.state === "LIVE" && h("span", { class: "none" }, "no live token")),
     h("ul", { class: "when" }, ...factsOf(user).map((fact) => h("li", {}, fact))),
     h("div", { class: "does" }, ...orderButtons(user.id, user.orders, hear)));
 }

@@ -52,7 +52,7 @@ export async function openPerson(id, client, changed) {
 /** Once the dialog is closed, stand where it was opened from, if what stood there was made anew meanwhile. */
 function standAgain(id) {
   if (document.activeElement !== document.body) return;
-  const item = [...byId("attention").children].find(({ dataset }) => dataset.id === id);
+  const item = [...document.querySelectorAll("#attention .person")].find(({ dataset }) => dataset.id === id);
   (item?.querySelector("[data-order=person]") ?? byId("who")).focus();
 }
 

@@ -45,7 +45,7 @@ const WHAT = {
 };
 
 function depends({ dependencies, circuit }) {
-  const all = [...Object.entries(dependencies).map(([name, up]) => [...(WHAT[name] ?? [name, ""]), up === "up"]), ["Upstream", "accepts this client", !circuit.open]];
+  const all = [...Object.entries(dependencies).sort().map(([name, up]) => [...(WHAT[name] ?? [name, ""]), up === "up"]), ["Upstream", "accepts this client", !circuit.open]];
   return h("ul", { class: "depends" }, ...all.map(([name, what, up]) =>
     h("li", {}, h("span", {}, h("b", {}, name), h("small", {}, what)), state(up ? "good" : "bad", up ? "Up" : "Down"))));
 }

@@ -26,9 +26,10 @@ export function verdict({ standing, circuit, dependencies }, now = Date.now()) {
   const old = (now - Date.parse(standing.countedAt)) / 1000;
   if (old > COUNTED_WITHIN_S) return ["bad", "No worker is counting.", `The figures are ${duration(old)} old. Pairs are replaced only when somebody asks: see that token-broker work runs.`];
   if (marks.withoutToken) return ["bad", `${plural(marks.withoutToken, "user has", "users have")} no live token.`, "The tries to replace it have been failing for over two minutes."];
-  if (users.overdue) return ["warn", `${plural(users.overdue, "pair is", "pairs are")} overdue.`, `The longest has waited ${duration(standing.overdueSeconds)}.`];
-  if (down.length) return ["warn", `${down.join(" and ")} is down.`, "Tokens are served and replaced from PostgreSQL, only slower."];
   const needy = users.dead + marks.refused + marks.forcePending + marks.failing + marks.distrusted;
+  const others = needy ? ` ${plural(needy, "user needs", "users need")} a look for other reasons.` : "";
+  if (users.overdue) return ["warn", `${plural(users.overdue, "pair is", "pairs are")} overdue.`, `The longest has waited ${duration(standing.overdueSeconds)}.${others}`];
+  if (down.length) return ["warn", `${down.join(" and ")} is down.`, "Tokens are served and replaced from PostgreSQL, only slower."];
   const inUse = users.fresh + users.stale;
   const fine = inUse ? `All ${number(inUse)} pairs in use are fresh or being replaced.` : "No pair is in use just now.";
   if (needy) return ["warn", `${plural(needy, "user needs", "users need")} a look.`, fine];
