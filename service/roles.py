@@ -50,7 +50,7 @@ def prepare(role: Role, shared: str | None = None) -> tuple[Settings, Telemetry]
     return settings, telemetry
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Have the collector of cycles pass over what is there for good, and look at the rest less often.
 
     Neither an answer nor a refresh leaves cycles behind worth the name, but both leave objects alive, which
@@ -65,6 +65,6 @@ def run(role: Coroutine[Any, Any, None]) -> int:
     """Run a long-lived role on uvloop."""
     import uvloop
 
-    _collect_seldom()
+    collect_seldom()
     uvloop.run(role)
     return FINE
