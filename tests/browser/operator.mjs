@@ -6,8 +6,16 @@ import { chromium } from "playwright-core";
 const [executablePath, url, key, folder] = process.argv.slice(2);
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const DESKTOP = { width: 1280, height: 900 }, PHONE = { width: 390, height: 844 };
-const args = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const DESKTOP = { width: 1280, height: 900 },
+  PHONE = { width: 390, height: 844 };
+const args = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 const browser = await chromium.launch({ executablePath, args });
 const seen = { errors: [], hosts: new Set(), faults: {}, wide: {} };
 
@@ -30,14 +38,26 @@ async function board(options) {
   return page;
 }
 
-const ready = (page) => page.waitForFunction(() => document.querySelector("#verdict").textContent && document.querySelector("#stand svg")
-  && document.querySelector("#history svg") && document.querySelector("#attention .person"));
+const ready = (page) =>
+  page.waitForFunction(
+    () =>
+      document.querySelector("#verdict").textContent &&
+      document.querySelector("#stand svg") &&
+      document.querySelector("#history svg") &&
+      document.querySelector("#attention .person"),
+  );
 
 /** What axe finds wrong; it is put in past the page's own policy, which would not let it in. */
 async function faultsOf(page, name) {
   await page.evaluate((await import("node:fs")).readFileSync(axe, "utf8"));
   const { violations } = await page.evaluate((tags) => window.axe.run(document, { runOnly: tags }), TAGS);
-  seen.faults[name] = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target).slice(0, 3).join("; ")}`);
+  seen.faults[name] = violations.map(
+    ({ id, nodes }) =>
+      `${id}: ${nodes
+        .map(({ target }) => target)
+        .slice(0, 3)
+        .join("; ")}`,
+  );
 }
 
 async function keep(page, name, options = {}) {
@@ -87,13 +107,21 @@ async function measure() {
   for (let time = 0; time < 5; time += 1) {
     await page.goto(url);
     await page.waitForFunction(() => window.figuresAt);
-    times.paint.push(await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime));
+    times.paint.push(
+      await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime),
+    );
     times.figures.push(await page.evaluate(() => window.figuresAt));
   }
   seen.paintMs = Math.max(...times.paint);
   seen.figuresMs = Math.max(...times.figures);
-  seen.loaded = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name, startTime, duration }) =>
-    `${name.split("/").slice(3).join("/")} ${Math.round(startTime)}+${Math.round(duration)}`));
+  seen.loaded = await page.evaluate(() =>
+    performance
+      .getEntriesByType("resource")
+      .map(
+        ({ name, startTime, duration }) =>
+          `${name.split("/").slice(3).join("/")} ${Math.round(startTime)}+${Math.round(duration)}`,
+      ),
+  );
   await page.context().close();
 }
 
@@ -105,7 +133,9 @@ async function act() {
   seen.made = await page.locator("#attention img, #attention script, #person img").count();
   await tabTo(page, "#filters [data-filter=failing]");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => [...document.querySelectorAll("#attention .chip")].every(({ textContent }) => textContent === "Failing"));
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll("#attention .chip")].every(({ textContent }) => textContent === "Failing"),
+  );
   await tabTo(page, "#attention [data-order=refresh]");
   await page.keyboard.press("Enter");
   await page.locator("#outcome:not(:empty)").waitFor();
@@ -121,7 +151,9 @@ async function act() {
   await keep(page, "person");
   await tabTo(page, "#person [data-order=force]");
   await page.keyboard.press("Escape");
-  seen.closed = await page.evaluate(() => !document.querySelector("dialog[open]") && document.activeElement.id);
+  seen.closed = await page.evaluate(
+    () => !document.querySelector("dialog[open]") && document.activeElement.id,
+  );
   await page.locator("#attention [data-order=force]").first().press("Enter");
   await page.locator("#sure[open]").waitFor();
   await faultsOf(page, "sure");
@@ -132,11 +164,19 @@ async function act() {
 }
 
 async function pictures() {
-  for (const [name, options] of Object.entries({ desktop: {}, dark: { colorScheme: "dark" }, phone: { viewport: PHONE, isMobile: true, hasTouch: true, deviceScaleFactor: 1.5 } })) {
+  for (const [name, options] of Object.entries({
+    desktop: {},
+    dark: { colorScheme: "dark" },
+    phone: { viewport: PHONE, isMobile: true, hasTouch: true, deviceScaleFactor: 1.5 },
+  })) {
     const page = await board(options);
     if (name === "dark") await faultsOf(page, "dark");
     if (name === "phone") await faultsOf(page, "phone");
-    await keep(page, name, name === "phone" ? {} : { fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 1500 } });
+    await keep(
+      page,
+      name,
+      name === "phone" ? {} : { fullPage: true, clip: { x: 0, y: 0, width: 1280, height: 1500 } },
+    );
     if (name === "phone") {
       await page.evaluate(() => document.querySelector("#attention-title").scrollIntoView());
       await keep(page, "phone-people");

@@ -34,8 +34,13 @@ export async function ask(path, { method = "GET", body, query = {} } = {}) {
   let answer, said;
   try {
     answer = await fetch(target, {
-      method, headers, body: body && JSON.stringify(body), cache: "no-store", credentials: "omit",
-      redirect: "error", signal: AbortSignal.timeout(WITHIN_MS),
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      cache: "no-store",
+      credentials: "omit",
+      redirect: "error",
+      signal: AbortSignal.timeout(WITHIN_MS),
     });
     said = answer.status === 204 ? null : await answer.json();
   } catch {

@@ -9,10 +9,19 @@ import { showReach } from "./reach.js";
 import { showStanding } from "./standing.js";
 import { clock } from "./words.js";
 
-const EVERY_MS = 5_000, HISTORY_EVERY_MS = 30_000, AT_MOST_MS = 60_000;
+const EVERY_MS = 5_000,
+  HISTORY_EVERY_MS = 30_000,
+  AT_MOST_MS = 60_000;
 const SPANS = { hour: 3600, day: 86400, week: 7 * 86400 };
 
-let client, live = true, timer, failures = 0, historyAt = 0, asking = false, again = false, span = "hour";
+let client,
+  live = true,
+  timer,
+  failures = 0,
+  historyAt = 0,
+  asking = false,
+  again = false,
+  span = "hour";
 
 function lock(words = "") {
   clearTimeout(timer);
@@ -27,7 +36,8 @@ function lock(words = "") {
 async function enter() {
   try {
     const caller = await ask("/v1/caller");
-    if (!caller.scopes.includes("users:read")) return lock(`The key of ${caller.name} lacks the scope users:read.`);
+    if (!caller.scopes.includes("users:read"))
+      return lock(`The key of ${caller.name} lacks the scope users:read.`);
     const box = byId("client");
     box.replaceChildren(...caller.clients.map((name) => h("option", { value: name }, name)));
     byId("client-pick").hidden = caller.clients.length < 2;
@@ -65,7 +75,10 @@ async function look() {
   } catch (refused) {
     if (refused.status === 401) return lock("The key does not count any more.");
     failures += 1;
-    say(byId("trouble"), `${refused.message} What you see is from ${clock(Date.now())} at the latest; asking again.`);
+    say(
+      byId("trouble"),
+      `${refused.message} What you see is from ${clock(Date.now())} at the latest; asking again.`,
+    );
   } finally {
     asking = false;
   }
@@ -75,11 +88,13 @@ async function look() {
 
 function schedule() {
   clearTimeout(timer);
-  if (live && hasKey() && !document.hidden) timer = setTimeout(look, Math.min(EVERY_MS * 2 ** failures, AT_MOST_MS));
+  if (live && hasKey() && !document.hidden)
+    timer = setTimeout(look, Math.min(EVERY_MS * 2 ** failures, AT_MOST_MS));
 }
 
 async function lookAtOverview() {
-  const asked = client, overview = await ask("/v1/overview", { query: { client } });
+  const asked = client,
+    overview = await ask("/v1/overview", { query: { client } });
   if (asked !== client) return;
   showStanding(overview);
   showReach(overview);
@@ -89,7 +104,9 @@ async function lookAtOverview() {
 async function lookBack() {
   if (Date.now() - historyAt < HISTORY_EVERY_MS) return;
   historyAt = Date.now();
-  const asked = client, back = span, history = await ask("/v1/history", { query: { client, span } });
+  const asked = client,
+    back = span,
+    history = await ask("/v1/history", { query: { client, span } });
   if (asked !== client || back !== span) return;
   show(byId("history"), ...historyPicture(history, SPANS[span], Date.now()));
 }
@@ -129,7 +146,9 @@ for (const radio of document.querySelectorAll("[name=span]")) {
     void lookBack().catch((refused) => say(byId("trouble"), refused.message));
   });
 }
-document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(timer) : live && hasKey() && void look()));
+document.addEventListener("visibilitychange", () =>
+  document.hidden ? clearTimeout(timer) : live && hasKey() && void look(),
+);
 
 showLive();
 if (hasKey()) void enter();

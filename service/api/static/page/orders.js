@@ -2,19 +2,58 @@
 import { ask, user } from "./api.js";
 import { byId, h } from "./dom.js";
 
-const FORCE_WORDS = "Upstream ends every token of this user at once and issues a new pair. Open tabs get the new token when they next ask; a call under way may fail.";
+const FORCE_WORDS =
+  "Upstream ends every token of this user at once and issues a new pair. Open tabs get the new token when they next ask; a call under way may fail.";
 
 export const ORDERS = {
-  refresh: { title: "Refresh", scope: "users:write", run: (id) => post(id, "rotate", {}), done: "The pair was replaced." },
-  force: { title: "Force", scope: "users:write", tone: "bad", sure: FORCE_WORDS, run: (id) => post(id, "rotate", { force: true }), done: "All tokens were replaced." },
-  revoke: { title: "Revoke", scope: "users:write", tone: "bad", sure: "Every token handed out so far stops counting here and is ended upstream. Whoever holds one must get a new one from your app.", run: (id) => post(id, "revoke", {}), done: "Every token handed out so far is revoked." },
-  recover: { title: "Recover", scope: "admin", tone: "bad", sure: "Upstream is asked whether id and address are this user's; then all of its tokens are replaced. This is kept in the audit.", run: recover, done: "The user was recovered." },
-  pause: { title: "Pause", scope: "users:write", sure: "All work on this user stops, and nobody is given its token, until you resume it.", run: (id) => post(id, "pause", {}), done: "Work on the user is paused." },
-  resume: { title: "Resume", scope: "users:write", run: (id) => post(id, "resume", {}), done: "Work on the user goes on." },
+  refresh: {
+    title: "Refresh",
+    scope: "users:write",
+    run: (id) => post(id, "rotate", {}),
+    done: "The pair was replaced.",
+  },
+  force: {
+    title: "Force",
+    scope: "users:write",
+    tone: "bad",
+    sure: FORCE_WORDS,
+    run: (id) => post(id, "rotate", { force: true }),
+    done: "All tokens were replaced.",
+  },
+  revoke: {
+    title: "Revoke",
+    scope: "users:write",
+    tone: "bad",
+    sure: "Every token handed out so far stops counting here and is ended upstream. Whoever holds one must get a new one from your app.",
+    run: (id) => post(id, "revoke", {}),
+    done: "Every token handed out so far is revoked.",
+  },
+  recover: {
+    title: "Recover",
+    scope: "admin",
+    tone: "bad",
+    sure: "Upstream is asked whether id and address are this user's; then all of its tokens are replaced. This is kept in the audit.",
+    run: recover,
+    done: "The user was recovered.",
+  },
+  pause: {
+    title: "Pause",
+    scope: "users:write",
+    sure: "All work on this user stops, and nobody is given its token, until you resume it.",
+    run: (id) => post(id, "pause", {}),
+    done: "Work on the user is paused.",
+  },
+  resume: {
+    title: "Resume",
+    scope: "users:write",
+    run: (id) => post(id, "resume", {}),
+    done: "Work on the user goes on.",
+  },
 };
 
 const TOLD_FOR_MS = 15_000;
-let client, scopes = new Set();
+let client,
+  scopes = new Set();
 
 /** Act for this client, with what the caller may do. */
 export function actAs(name, allowed) {
@@ -26,7 +65,11 @@ const post = (id, what, body) => ask(`${user(id)}/${what}`, { method: "POST", bo
 
 async function recover(id) {
   const { calUserId, email } = await ask(user(id), { query: { client } });
-  return ask(`${user(id)}/tokens`, { method: "PUT", body: { calUserId, email, recover: true }, query: { client } });
+  return ask(`${user(id)}/tokens`, {
+    method: "PUT",
+    body: { calUserId, email, recover: true },
+    query: { client },
+  });
 }
 
 /** Say what came of an order, for a while, wherever on the page somebody is. */
@@ -40,11 +83,23 @@ export function tell(tone, words) {
 
 /** Buttons for these orders, as far as the caller may give them; `told` hears [tone, words] of what came of one. */
 export function orderButtons(id, names, told) {
-  return names.filter((name) => scopes.has(ORDERS[name].scope)).map((name) => {
-    const { title, tone } = ORDERS[name];
-    return h("button", { type: "button", class: "order", "data-tone": tone, "data-order": name, "aria-label": `${title} ${id}`,
-      onclick: (event) => carryOut(id, ORDERS[name], event.currentTarget, told) }, title);
-  });
+  return names
+    .filter((name) => scopes.has(ORDERS[name].scope))
+    .map((name) => {
+      const { title, tone } = ORDERS[name];
+      return h(
+        "button",
+        {
+          type: "button",
+          class: "order",
+          "data-tone": tone,
+          "data-order": name,
+          "aria-label": `${title} ${id}`,
+          onclick: (event) => carryOut(id, ORDERS[name], event.currentTarget, told),
+        },
+        title,
+      );
+    });
 }
 
 async function carryOut(id, order, button, told) {
@@ -69,10 +124,17 @@ function sure(question, { title, sure: words }) {
   dialog.returnValue = "";
   const close = (value) => () => dialog.close(value);
   dialog.replaceChildren(
-    h("h2", { id: "sure-title" }, question), h("p", {}, words),
-    h("p", { class: "buttons" }, h("button", { type: "button", class: "plain", autofocus: true, onclick: close("") }, "Leave it"),
-      h("button", { type: "button", class: "main bad", onclick: close("yes") }, title)),
+    h("h2", { id: "sure-title" }, question),
+    h("p", {}, words),
+    h(
+      "p",
+      { class: "buttons" },
+      h("button", { type: "button", class: "plain", autofocus: true, onclick: close("") }, "Leave it"),
+      h("button", { type: "button", class: "main bad", onclick: close("yes") }, title),
+    ),
   );
   dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }),
+  );
 }

@@ -11,14 +11,20 @@ const GOOD = /rotated|created|enrolled|recovered|trusted|resumed|exchanged|read|
 /** Look a user up by what a person typed: an id here, an e-mail address, or an id at Cal.com. */
 export async function find(text, client) {
   const typed = text.trim();
-  const asked = typed.includes("@") ? [{ email: typed }] : /^[1-9]\d{0,9}$/.test(typed) ? [{ calUserId: typed }] : [];
+  const asked = typed.includes("@")
+    ? [{ email: typed }]
+    : /^[1-9]\d{0,9}$/.test(typed)
+      ? [{ calUserId: typed }]
+      : [];
   try {
     return (await ask(path(typed), { query: { client } })).id;
   } catch (refused) {
     if (refused.status !== 404) throw refused;
   }
   for (const query of asked) {
-    const { users } = await ask("/v1/users", { query: { client, limit: 1, ...query } }).catch(() => ({ users: [] }));
+    const { users } = await ask("/v1/users", { query: { client, limit: 1, ...query } }).catch(() => ({
+      users: [],
+    }));
     if (users.length) return users[0].id;
   }
   return null;
@@ -29,14 +35,30 @@ export async function openPerson(id, client, changed) {
   const dialog = byId("person");
   const said = h("p", { class: "said", role: "status" });
   const close = h("button", { type: "button", class: "plain", onclick: () => dialog.close() }, "Close");
-  const facts = h("div", {}), events = h("ol", { class: "events" }), more = h("p", { class: "more" });
-  dialog.replaceChildren(h("div", { class: "headed" }, h("h2", { id: "person-title" }, id), close), facts, said,
-    h("h3", {}, "History"), events, more);
-  const hear = (tone, words) => { said.dataset.tone = tone; said.textContent = words; void load(); changed(); };
+  const facts = h("div", {}),
+    events = h("ol", { class: "events" }),
+    more = h("p", { class: "more" });
+  dialog.replaceChildren(
+    h("div", { class: "headed" }, h("h2", { id: "person-title" }, id), close),
+    facts,
+    said,
+    h("h3", {}, "History"),
+    events,
+    more,
+  );
+  const hear = (tone, words) => {
+    said.dataset.tone = tone;
+    said.textContent = words;
+    void load();
+    changed();
+  };
   async function load() {
     try {
       const user = await ask(path(id), { query: { client } });
-      facts.replaceChildren(...pairFacts(user), h("div", { class: "does" }, ...orderButtons(id, ordersFor(user), hear)));
+      facts.replaceChildren(
+        ...pairFacts(user),
+        h("div", { class: "does" }, ...orderButtons(id, ordersFor(user), hear)),
+      );
       events.replaceChildren();
       await page(id, client, events, more);
     } catch (refused) {
@@ -57,30 +79,83 @@ function standAgain(id) {
 }
 
 const ordersFor = ({ state, reason }) =>
-  state === "PAUSED" ? ["resume"] : state === "DEAD" ? (reason === "user_gone" ? [] : ["recover"]) : ["refresh", "force", "revoke", "pause"];
+  state === "PAUSED"
+    ? ["resume"]
+    : state === "DEAD"
+      ? reason === "user_gone"
+        ? []
+        : ["recover"]
+      : ["refresh", "force", "revoke", "pause"];
 
 const instant = (at) => at && h("time", { datetime: at, title: full(at) }, away(at));
 
 function pairFacts({ client, calUserId, email, name, state, reason, pair }) {
   const rows = [
-    ["State", `${state ?? "being created"}${reason ? `, ${reason}` : ""}`], ["Name", name], ["E-mail", email], ["Cal.com id", calUserId], ["Client", client],
-    ["Token ends", pair && instant(pair.expiresAt)], ["Refresh due", pair && instant(pair.refreshAt)], ["Last used", pair && instant(pair.lastUsedAt)],
-    ["Generation", pair?.generation], ["Last error", pair?.lastError && h("span", {}, h("code", {}, pair.lastError), " ", instant(pair.lastErrorAt))],
-    ["Marks", pair && [pair.refused && "refused", pair.distrusted && "distrusted"].filter(Boolean).join(", ")],
+    ["State", `${state ?? "being created"}${reason ? `, ${reason}` : ""}`],
+    ["Name", name],
+    ["E-mail", email],
+    ["Cal.com id", calUserId],
+    ["Client", client],
+    ["Token ends", pair && instant(pair.expiresAt)],
+    ["Refresh due", pair && instant(pair.refreshAt)],
+    ["Last used", pair && instant(pair.lastUsedAt)],
+    ["Generation", pair?.generation],
+    [
+      "Last error",
+      pair?.lastError && h("span", {}, h("code", {}, pair.lastError), " ", instant(pair.lastErrorAt)),
+    ],
+    [
+      "Marks",
+      pair && [pair.refused && "refused", pair.distrusted && "distrusted"].filter(Boolean).join(", "),
+    ],
   ];
-  return [h("dl", { class: "facts wide" }, ...rows.filter(([, value]) => value != null && value !== "").map(([title, value]) => h("div", {}, h("dt", {}, title), h("dd", {}, value))))];
+  return [
+    h(
+      "dl",
+      { class: "facts wide" },
+      ...rows
+        .filter(([, value]) => value != null && value !== "")
+        .map(([title, value]) => h("div", {}, h("dt", {}, title), h("dd", {}, value))),
+    ),
+  ];
 }
 
 async function page(id, client, list, more, cursor) {
   const found = await ask(`${path(id)}/events`, { query: { client, limit: AT_ONCE, cursor } });
   list.append(...found.events.map(eventItem));
   if (!list.children.length) list.append(h("li", { class: "nobody" }, "Nothing is kept of this user."));
-  more.replaceChildren(...(found.cursor ? [h("button", { type: "button", class: "plain", onclick: () => page(id, client, list, more, found.cursor) }, "Older")] : []));
+  more.replaceChildren(
+    ...(found.cursor
+      ? [
+          h(
+            "button",
+            { type: "button", class: "plain", onclick: () => page(id, client, list, more, found.cursor) },
+            "Older",
+          ),
+        ]
+      : []),
+  );
 }
 
 function eventItem(event) {
-  const tone = BAD.test(event.event) || (event.outcome && event.outcome !== "ok") ? "bad" : GOOD.test(event.event) ? "good" : "plain";
-  const details = [event.outcome, event.reason, event.trigger, event.actor && `by ${event.actor}`, event.address && `from ${event.address}`, event.count > 1 && `${event.count} times`];
-  return h("li", { "data-tone": tone }, h("time", { datetime: event.at, title: full(event.at) }, away(event.at)),
-    h("span", {}, h("b", {}, event.event), " ", h("small", {}, details.filter(Boolean).join(", "))));
+  const tone =
+    BAD.test(event.event) || (event.outcome && event.outcome !== "ok")
+      ? "bad"
+      : GOOD.test(event.event)
+        ? "good"
+        : "plain";
+  const details = [
+    event.outcome,
+    event.reason,
+    event.trigger,
+    event.actor && `by ${event.actor}`,
+    event.address && `from ${event.address}`,
+    event.count > 1 && `${event.count} times`,
+  ];
+  return h(
+    "li",
+    { "data-tone": tone },
+    h("time", { datetime: event.at, title: full(event.at) }, away(event.at)),
+    h("span", {}, h("b", {}, event.event), " ", h("small", {}, details.filter(Boolean).join(", "))),
+  );
 }
