@@ -11,11 +11,30 @@ from collections.abc import Callable, Mapping
 import orjson
 
 from service.api.answer import Answer
-from service.api.routes import Call, Route
+from service.api.routes import Call, Operation, Route
 from service.api.usecases import Readiness
+from service.api.views import Health, ReadyView
 
 LOOK_S = 2.0
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+OPERATIONS = {
+    "/healthz": Operation(
+        "Tell that the process lives; depends on nothing else", {200: ("It lives", Health)}, anonymous=True
+    ),
+    "/readyz": Operation(
+        "Tell whether to send requests here, and how each dependency is",
+        {200: ("Send requests here", ReadyView), 503: ("Send none here", ReadyView)},
+        anonymous=True,
+    ),
+    "/metrics": Operation(
+        "Show the figures, in Prometheus' text format",
+        {200: ("The figures", None)},
+        media_type="text/plain",
+        anonymous=True,
+    ),
+}
+"""What is described of the listener, by path; both probes answer HEAD as well."""
 
 
 async def healthz(_: Call) -> Answer:

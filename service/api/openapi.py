@@ -50,13 +50,14 @@ _PROBLEM_SCHEMA = {
     "description": "What went wrong (RFC 9457); `code` is stable, `detail` is for people",
     "required": ["type", "title", "status", "detail", "code"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
+        "type": {"type": "string", "description": "always about:blank"},
+        "title": {"type": "string", "description": "the status in words"},
         "status": {"type": "integer"},
-        "detail": {"type": "string"},
+        "detail": {"type": "string", "description": "what happened, what it means, what to do"},
         "code": {"type": "string", "enum": sorted(STATUS)},
         "errors": {
             "type": "array",
+            "description": "with the code invalid: each field or parameter that cannot be used, and why",
             "items": {
                 "type": "object",
                 "required": ["field", "message"],

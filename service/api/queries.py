@@ -79,28 +79,35 @@ class Query(Body):
     """The parameters of any call: which OAuth client it is about, when there are several."""
 
     client: str = ABSENT
+    """name of the OAuth client; needed where the caller has several"""
 
 
 class EnrolQuery(Query):
     """Whether a live pair may be replaced."""
 
     replace: Annotated[bool, _FLAG] = False
+    """put this pair in the place of a live one"""
 
 
 class TokenQuery(Query):
     """How much life the token must have left, in seconds."""
 
-    min_ttl: Annotated[float, _SECONDS, Field(ge=0, le=MAX_MIN_TTL_S, alias="min_ttl")] = ABSENT
+    min_ttl: Annotated[float, Field(ge=0, le=MAX_MIN_TTL_S, alias="min_ttl"), _SECONDS] = ABSENT
+    """seconds of life that the token must have left; half a lifetime at most"""
 
 
 class PageQuery(Query):
     """Which users, and how many of them."""
 
     cursor: UserId = ABSENT
-    limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_PAGE)] = 50
+    """that of the page before"""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE), _WHOLE] = 50
+    """users in a page"""
     state: Literal["LIVE", "DEAD", "PAUSED"] = ABSENT
+    """only users whose grant is in this state"""
     cal_user_id: Annotated[CalUserId, _WHOLE] = ABSENT
     email: Email = ABSENT
+    """the whole address"""
 
 
 class EventsQuery(Query):
@@ -109,10 +116,15 @@ class EventsQuery(Query):
     cursor: Annotated[Place, _PLACE, WithJsonSchema({"type": "string", "pattern": f"^{_CURSOR_FORM}$"})] = (
         ABSENT
     )
+    """that of the page before"""
     kind: Literal["exchange", "change", "act", "signal"] = ABSENT
+    """only events of this kind"""
     since: Annotated[datetime, _INSTANT] = ABSENT
+    """only from this instant on"""
     until: Annotated[datetime, _INSTANT] = ABSENT
-    limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_EVENTS)] = 50
+    """only before this instant"""
+    limit: Annotated[int, Field(ge=1, le=MAX_EVENTS), _WHOLE] = 50
+    """events in a page"""
 
 
 class HistoryQuery(Query):

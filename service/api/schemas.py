@@ -51,11 +51,17 @@ class Preferences(Body):
 
     time_zone: TimeZone = ABSENT
     time_format: TimeFormat = ABSENT
+    """hours of a clock that are shown"""
     week_start: WeekStart = ABSENT
+    """the day a week begins with"""
     locale: Locale = ABSENT
+    """language"""
     avatar_url: AvatarUrl = ABSENT
+    """a picture: https, a host name, no credentials"""
     bio: Bio = ABSENT
+    """a few words about the user"""
     metadata: Metadata = ABSENT
+    """your own flat facts: texts of 500 characters at most, numbers, booleans"""
 
 
 _PROFILE = ("email", "name", *Preferences.model_fields)
@@ -70,8 +76,11 @@ class NewUser(Preferences):
     """A user to be created."""
 
     id: UserId
+    """your own id for the user"""
     email: Email
+    """kept in lower case"""
     name: Name
+    """one line"""
 
     def profile(self) -> Profile:
         """Return the profile."""
@@ -83,12 +92,17 @@ class PairToEnrol(Preferences):
 
     cal_user_id: CalUserId
     access_token: Token
+    """the token in force; its `ownerId` must be `calUserId`"""
     refresh_token: Token
+    """the one issued with it, not yet used; from now on the broker's alone"""
     access_token_expires_at: EpochMs = ABSENT
     refresh_token_expires_at: EpochMs = ABSENT
     email: Email = ABSENT
+    """needed with any other field of a profile"""
     name: Name = ABSENT
+    """one line"""
     recover: Annotated[bool, WithJsonSchema({"const": False})] = False
+    """left out, or false"""
 
     @model_validator(mode="after")
     def _names_its_user(self) -> PairToEnrol:
@@ -114,7 +128,9 @@ class UserToRecover(Body):
 
     cal_user_id: CalUserId
     email: Email
+    """the address upstream knows the user by"""
     recover: Literal[True]
+    """says that every token of the user may be replaced"""
 
 
 class ProfileToChange(Preferences):
@@ -123,7 +139,9 @@ class ProfileToChange(Preferences):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     email: Email = ABSENT
+    """kept in lower case"""
     name: Name = ABSENT
+    """one line"""
 
     @model_validator(mode="after")
     def _changes_something(self) -> ProfileToChange:
@@ -140,6 +158,7 @@ class RefreshAsked(Body):
     """Why a new token is asked for: one was refused, or the pair is to be replaced now."""
 
     refused: Token = ABSENT
+    """an access token of this user, current or older, that upstream has refused"""
     force: bool = Field(default=False, description="replace every token of the user, also those still good")
 
     @model_validator(mode="after")

@@ -21,7 +21,7 @@ from service.api.express.desks import for_browsers, for_services
 from service.api.express.hits import Express
 from service.api.frame import Frame, open_to_all
 from service.api.internal import InternalDoor
-from service.api.observe import ObserveDoor
+from service.api.observe import OPERATIONS, ObserveDoor, healthz
 from service.api.openapi import describe
 from service.api.overview import OverviewDoor
 from service.api.page import page_routes
@@ -207,7 +207,8 @@ def observe_frame(
 
 
 def _description_routes(internal: list[Route], public: list[Route], means: Sequence[str]) -> list[Route]:
-    """Describe both listeners on the internal one: the public one answers nothing it need not."""
+    """Describe all three listeners on the internal one: the others answer nothing they need not."""
+    observed = [Route("GET", path, healthz, operation) for path, operation in OPERATIONS.items()]
     documents = [
         describe(
             "Internal listener", "For the app's own services; each call says who calls.", internal, *means
@@ -218,9 +219,11 @@ def _description_routes(internal: list[Route], public: list[Route], means: Seque
             public,
             "bearer",
         ),
+        describe("Observing listener", "For probes and Prometheus, of service and worker alike.", observed),
     ]
     return [
         Route("GET", "/openapi.json", document_file(documents[0])),
         Route("GET", "/openapi-public.json", document_file(documents[1])),
+        Route("GET", "/openapi-observe.json", document_file(documents[2])),
         Route("GET", "/docs", docs_page(documents)),
     ]

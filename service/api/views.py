@@ -24,7 +24,12 @@ class View(BaseModel):
     """Any answer: camelCase; instants are RFC 3339 unless a field says otherwise."""
 
     model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True, extra="forbid"
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        serialize_by_alias=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
     )
 
 
@@ -34,10 +39,20 @@ class Health(View):
     status: Literal["ok"]
 
 
+class ReadyView(View):
+    """Whether to send requests here, and how each dependency is."""
+
+    status: Literal["ready", "degraded", "starting", "schema_behind", "draining"]
+    """the first two with 200, the others with 503"""
+    dependencies: dict[str, str]
+    """`up` or `down`, by name; `all` alone is `unknown` when looking took too long"""
+
+
 class FreshToken(View):
     """A token that works."""
 
     access_token: str = Field(repr=False)
+    """the token in force"""
     access_token_expires_at: int = Field(description="milliseconds since the epoch")
 
 
@@ -46,18 +61,24 @@ class ServiceToken(FreshToken):
 
     cal_user_id: UpstreamId
     generation: int
+    """the pair's number: every later pair of the user has a higher one"""
 
 
 class PairState(View):
     """Where a user's pair of tokens stands; never a token."""
 
     generation: int
+    """the pair's number: every later pair of the user has a higher one"""
     issued_at: datetime
+    """when upstream was asked for it"""
     expires_at: datetime
+    """when the access token ends"""
     refresh_at: datetime = Field(description="from when on it is replaced when somebody uses it")
     last_used_at: datetime | None = Field(description="when it was last given to somebody, as far as noted")
     last_error: str | None
+    """why it could not be replaced the last time that failed"""
     last_error_at: datetime | None
+    """when that was"""
     refused: bool = Field(description="upstream refused this token, and it is not given out any more")
     distrusted: bool = Field(description="every answer is confirmed upstream first")
 
@@ -66,9 +87,13 @@ class UserView(View):
     """A user and the state of its pair."""
 
     client: str
+    """name of the OAuth client"""
     id: str
+    """the app's own user id"""
     cal_user_id: UpstreamId | None
+    """the user's id upstream; null while the user is being created"""
     email: str
+    """the profile's, as the fields down to `metadata` are; null is what was never said here"""
     name: str | None
     time_zone: str | None
     time_format: int | None
@@ -78,15 +103,19 @@ class UserView(View):
     bio: str | None
     metadata: dict[str, str | bool | int | float] | None
     created_at: datetime
+    """when the user was created or enrolled here"""
     state: GrantState | None = Field(description="null while the user is being created")
     reason: str | None
+    """why the grant is in that state"""
     pair: PairState | None
+    """null while the user is being created"""
 
 
 class UsersPage(View):
     """A page of users in the order of their ids."""
 
     users: list[UserView]
+    """in the order of their ids"""
     cursor: str | None = Field(description="the cursor of the next page, null on the last one")
 
 
@@ -94,20 +123,28 @@ class EventView(View):
     """Something that happened to a grant, or was asked about it; never a token."""
 
     at: datetime
+    """when, or when the first of several was"""
     kind: EventKind
+    """an exchange of tokens, a change of the grant, an order (act), or a sign of misuse (signal)"""
     event: str
+    """its name"""
     outcome: str | None = Field(description="ok, or the code of the answer")
     reason: str | None
+    """more of why"""
     trigger: str | None
+    """why a pair was being replaced: request, ahead, keepalive, forced, recovery"""
     generation: int | None = Field(description="the grant's, or the one handed out")
     presented: int | None = Field(description="the generation of the token that was presented")
     actor: str | None = Field(description="the caller of the internal listener who asked or ordered")
     request_id: str | None = Field(description="of the first, where several are counted")
     address: str | None
+    """the caller's address"""
     origin: str | None
+    """the page's origin"""
     agent: str | None = Field(description="a keyed hash of the user agent")
     fingerprint: str | None = Field(description="the first 8 digits of the presented token's keyed hash")
     facts: dict[str, str | int | float | bool | list[str]] | None
+    """what else belongs to an event of this name"""
     count: int = Field(description="how many alike are counted here")
     last_at: datetime | None = Field(description="when the last of several was")
 
@@ -116,6 +153,7 @@ class EventsView(View):
     """A page of what happened to a user, newest first."""
 
     events: list[EventView]
+    """the newest first"""
     cursor: str | None = Field(description="the cursor of the next page, null on the last one")
 
 

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 
 from service.api.errors import STATUS
+from service.api.observe import ObserveDoor
 from service.settings.grammar import TAKEN_PATHS
 from tests.support.doors import ALL_BUT_ADMIN, HELD, api_key, open_house
 
@@ -53,7 +54,13 @@ async def test_the_endpoint_is_put_nowhere_that_the_public_listener_has_somethin
     assert described.keys() - {"/refresh"} == TAKEN_PATHS
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/openapi-public.json"])
+async def test_the_observing_listener_is_described_too(house):
+    described = await document(house, "/openapi-observe.json")
+    answered = {f"{r.method} {r.path}".lower() for r in ObserveDoor(house.ready, bytes).routes()}
+    assert calls_of(described) == answered - {"head /healthz", "head /readyz"}
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/openapi-public.json", "/openapi-observe.json"])
 async def test_every_reference_leads_somewhere(house, path):
     described = await document(house, path)
     named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(described)))
@@ -116,6 +123,20 @@ async def test_the_public_listener_answers_as_described(tmp_path, monkeypatch):
         code, output = await explore(house, "public", "/openapi-public.json", HELD)
 
     assert code == 0, output
+
+
+async def test_the_observing_listener_answers_as_described(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    async with open_house() as house:
+        code, output = await explore(house, "observe", "/openapi-observe.json", "nobody")
+
+    assert code == 0, output
+
+
+async def test_the_bounds_of_a_number_in_a_query_are_described(house):
+    parameters = (await document(house))["paths"]["/v1/users"]["get"]["parameters"]
+    [limit] = [one["schema"] for one in parameters if one["name"] == "limit"]
+    assert (limit["minimum"], limit["maximum"]) == (1, 200)
 
 
 async def test_the_page_shows_it_without_help_from_elsewhere(house):
