@@ -1,4 +1,4 @@
-"""Makes docs/configuration.md: `make docs`. A test holds the page to what this would make.
+"""Makes docs/configuration.md and has docs/http.md made: `make docs`. Tests hold both to what this makes.
 
 The words that belong to no one setting are in docs/configuration.md.in; what a setting means stands beside
 its field, and figures are those the code runs with.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from docs import reference
+from docs.forms import table
 from service import callers, sessions, wiring
 from service.adapters import key_sources, queue, wakeups, webhook
 from service.adapters.postgres import Database
@@ -42,8 +44,8 @@ def render() -> str:
 def _filled(what: str, names: str | None) -> str:
     if names:
         settings = described_settings()
-        return _table([HEAD, *(_row(settings[env_name(name)]) for name in names.split())])
-    return _table(_client_rows()) if what == "fields of a client" else _figure(what)
+        return table([HEAD, *(_row(settings[env_name(name)]) for name in names.split())])
+    return table(_client_rows()) if what == "fields of a client" else _figure(what)
 
 
 def _row(setting: Described) -> tuple[str, ...]:
@@ -58,11 +60,6 @@ def _client_rows() -> list[tuple[str, ...]]:
         needed = "yes" if field.is_required() else "one of the two" if name.startswith("secret") else "no"
         rows.append((f"`{name}`", needed, field.description or ""))
     return rows
-
-
-def _table(rows: Iterable[tuple[str, ...]]) -> str:
-    head, *others = ("| " + " | ".join(row) + " |" for row in rows)
-    return "\n".join([head, re.sub(r"[^|]+", "---", head), *others])
 
 
 def _default(built: Callable[..., object], name: str) -> float:
@@ -112,5 +109,6 @@ FIGURES: dict[str, float | timedelta] = {
 }
 
 if __name__ == "__main__":
-    PAGE.write_text(render())
-    sys.stdout.write(f"made {PAGE.name}\n")
+    for page, text in ((PAGE, render()), (reference.PAGE, reference.render())):
+        page.write_text(text)
+        sys.stdout.write(f"made {page.name}\n")
