@@ -17,7 +17,7 @@ help:
 	@echo 'make scale  measure what ten thousand to ten million grants cost, live through a day of a million users (QUICK=1: see that it runs)'
 	@echo 'make chart  lint, render and judge the Helm chart in all its shapes, print the figures as JSON (HELM=, COMPOSE=)'
 	@echo 'make lint   formatter check, linter, strict types, architecture rules'
-	@echo 'make docs   make the configuration page and the HTTP reference again'
+	@echo 'make docs   make the configuration page, the HTTP reference and the pictures again'
 	@echo 'make lock   resolve the dependencies again (needs uv); then: make advisories sbom'
 	@echo 'make audit  hold the locks to the committed advisory file, print the figures as JSON (RELEASE=1: as of today)'
 	@echo 'make advisories  ask OSV for every locked package again (needs the internet; PYPI=1: ask the package index)'

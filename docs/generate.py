@@ -1,4 +1,4 @@
-"""Makes docs/configuration.md and has docs/http.md made: `make docs`. Tests hold both to what this makes.
+"""Makes docs/configuration.md, has docs/http.md and docs/pictures made: `make docs`. Tests hold them to it.
 
 The words that belong to no one setting are in docs/configuration.md.in; what a setting means stands beside
 its field, and figures are those the code runs with.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from docs import reference
+from docs import reference, sequences
 from docs.forms import table
 from service import callers, sessions, wiring
 from service.adapters import key_sources, queue, wakeups, webhook
@@ -109,6 +109,7 @@ FIGURES: dict[str, float | timedelta] = {
 }
 
 if __name__ == "__main__":
-    for page, text in ((PAGE, render()), (reference.PAGE, reference.render())):
-        page.write_text(text)
-        sys.stdout.write(f"made {page.name}\n")
+    made = {PAGE: render(), reference.PAGE: reference.render()} | sequences.drawn()
+    for path, text in made.items():
+        path.write_text(text)
+        sys.stdout.write(f"made {path.name}\n")
