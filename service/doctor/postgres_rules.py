@@ -128,8 +128,8 @@ def judge_writes(facts: Facts, refused: str) -> Finding:
         )
     if facts.settings.get("transaction_read_only") == "on":
         mend = (
-            f"As an administrator: ALTER ROLE {facts.role} IN DATABASE {facts.database} "
-            "SET default_transaction_read_only = off;"
+            "As an administrator: SET default_transaction_read_only = off; "
+            f"ALTER ROLE {facts.role} IN DATABASE {facts.database} SET default_transaction_read_only = off;"
         )
         return wrong("postgres.writable", "its transactions are read-only: nothing can be refreshed", mend)
     if refused:

@@ -138,7 +138,7 @@ async def test_who_does_as_the_mend_says_has_mended_it(deployment, fault):
     seed, check, _ = FAULTS[fault]
     await seed(deployment)
     found = told(await deployment.examined(), check)
-    await deployment.sql(MENDS.search(found.mend)["sql"])
+    await deployment.sql(*re.findall(r"[^;]+;", MENDS.search(found.mend)["sql"]))
     assert [one for one in await deployment.examined() if one.state is not State.FINE] == []
 
 
