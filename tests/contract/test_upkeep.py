@@ -245,8 +245,10 @@ async def test_each_count_has_an_index_so_that_none_goes_through_the_table(datab
 
         assert (await gauges(stores)).users == {"LIVE": 1}
 
-        counted = {"grants_pkey", "grants_stopped", "grants_failing", "grants_due"}
-        assert await looks(stores) == {name: before[name] + 1 for name in counted}
+        looked = {name: count - before[name] for name, count in (await looks(stores)).items()}
+        # Of two that hold those who fail either will do: in an empty table they cost the same.
+        looked["grants_failing"] += looked.pop("grants_attention")
+        assert looked == dict.fromkeys(("grants_pkey", "grants_stopped", "grants_failing", "grants_due"), 1)
 
 
 async def test_a_count_may_take_longer_than_the_server_allows_a_callers_statement(database_url):
