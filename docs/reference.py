@@ -49,6 +49,7 @@ def documents() -> dict[str, Schema]:
     doors = Doors(
         answers=nobody,
         users=nobody,
+        overview=nobody,
         observer=nobody,
         readiness=nobody,
         render_metrics=bytes,
