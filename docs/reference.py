@@ -126,7 +126,9 @@ def _all_calls(described: dict[str, Schema]) -> list[_Call]:
 
 def _calls(listener: str, described: dict[str, Schema]) -> str:
     calls = [call for call in _all_calls(described) if call.listener == listener]
-    rows = [(f"[{call.name}](#{call.anchor})", call.operation["summary"], call.scopes) for call in calls]
+    rows = [
+        (f"[{call.name}](#{call.anchor})", call.operation["summary"], call.scopes or "none") for call in calls
+    ]
     secured = any(call.scopes for call in calls)
     index = [row if secured else row[:2] for row in (("call", "what it does", "scope"), *rows)]
     seen: dict[str, tuple[Schema, str]] = {}

@@ -46,8 +46,11 @@ VALUES: dict[str, Any] = {
     "timeZone": "Europe/London",
     "weekStart": "Monday",
 }
+KINDS = {str: "string", bool: "boolean", int: "integer", dict: "object"}
 OF_A_SHAPE: dict[tuple[str, str], Any] = {
-    ("PairState", "refused"): False,
+    ("CallerView", "name"): "app",
+    ("CallerView", "scopes"): ["users:read"],
+    ("CallerView", "clients"): ["default"],
     ("EventView", "reason"): None,
     ("EventView", "count"): 1,
 }
@@ -73,7 +76,14 @@ def body_of(name: str, shapes: Schema) -> dict[str, Any]:
 def _value(name: str, field: str, schema: Schema, shapes: Schema) -> Any:  # noqa: ANN401 - any JSON value
     if (name, field) in OF_A_SHAPE:
         return OF_A_SHAPE[name, field]
-    return VALUES[field] if field in VALUES else _any(schema, shapes)
+    named_so = VALUES.get(field)
+    return named_so if KINDS.get(type(named_so)) in _kinds(schema, shapes) else _any(schema, shapes)
+
+
+def _kinds(schema: Schema, shapes: Schema) -> set[str]:
+    """Return the kinds of value that fit; an object of ours is none that stands here."""
+    choices = [resolved(choice, shapes) for choice in schema.get("anyOf", [schema])]
+    return {str(choice.get("type")) for choice in choices if "properties" not in choice}
 
 
 def _any(schema: Schema, shapes: Schema) -> Any:  # noqa: ANN401 - any JSON value
@@ -89,6 +99,8 @@ def _any(schema: Schema, shapes: Schema) -> Any:  # noqa: ANN401 - any JSON valu
         return one["const"] if "const" in one else one["enum"][0]
     if one.get("type") == "array":
         return [_any(one["items"], shapes)]
+    if one.get("format") == "date-time":
+        return ISSUED
     plain = {"integer": one.get("minimum", 0), "number": 0, "boolean": False, "object": {}}
     return plain.get(one.get("type", ""), "...")
 

@@ -126,8 +126,10 @@ def worker() -> Picture:
     )
     picture.way((120, 274), (120, 182), (400, 182), (400, 92), dashed=True)
     picture.text(132, 174, "half of them have ended: the next batch", "label", "start")
-    counted = "partitions of lineage and events made and dropped; users, due, overdue, expired claims counted"
-    picture.box((20, 444, 820, 50), f"upkeep, once a minute | {counted}", "outside")
+    upkeep = "partitions made and dropped, tables counted"
+    picture.box((20, 444, 400, 50), f"upkeep, once a minute | {upkeep}", "outside")
+    webhooks = "outbox in PostgreSQL → your app's webhook"
+    picture.box((440, 444, 400, 50), f"notices, looked for every second | {webhooks}", "outside")
     return picture
 
 

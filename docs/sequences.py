@@ -12,22 +12,21 @@ PICTURES = Path(__file__).parent / "pictures"
 
 def rotation() -> Picture:
     """One rotation with its claim, over two processes."""
-    told = """Process A starts one flight for all its callers, takes the lease in Redis, reads the row,
-        takes a call from the budget, and commits a claim on generation N to PostgreSQL. Only then it
-        presents the refresh token to Cal.com. The new pair is committed as the next generation, with
-        its lineage row, fenced by the claim's epoch, before anything else happens. Then the cache is
-        written and the waiters are woken: process B finds the new generation in the row. Nobody but A
-        called upstream."""
+    told = """Process A starts one flight for all its callers, takes the lease in Redis and a call from
+        the budget, and commits a claim on generation N to PostgreSQL. Only then it presents the
+        refresh token to Cal.com. The new pair is committed as the next generation, with its lineage
+        row, fenced by the claim's epoch, before anything else happens. Then the cache is written and
+        the waiters are woken: process B, which found the lease taken, finds the new generation in
+        the row. Nobody but A called upstream."""
     picture = Picture("A rotation with its claim, over two processes", told, 870, 680)
     b, a, redis, postgres, upstream = 90, 270, 450, 620, 790
     ours = [(b, "process B", "ours"), (a, "process A", "ours")]
     stores = [(redis, "Redis", "store"), (postgres, "PostgreSQL", "store")]
     picture.lanes([*ours, *stores, (upstream, "Cal.com", "outside")], 16, 665)
-    picture.text(a, 78, "callers ask: one flight", "label")
-    picture.way((a, 108), (redis, 108), words="the user's lease: taken")
-    picture.way((a, 142), (postgres, 142), words="the row: still N, no claim", at=0.25)
-    picture.way((b, 176), (redis, 176), words="the lease? busy: waits", at=0.25)
-    picture.way((a, 210), (redis, 210), words="one call of the budget")
+    picture.text(a, 82, "callers ask: one flight", "label")
+    picture.way((a, 116), (redis, 116), words="the user's lease: taken")
+    picture.way((b, 160), (redis, 160), words="the lease? busy: waits", at=0.25)
+    picture.way((a, 204), (redis, 204), words="one call of the budget")
     picture.way((a, 248), (postgres, 248), words="claim N: epoch + 1")
     picture.box((530, 258, 180, 44), "claim: N, by A, since T | committed", "store")
     picture.way((a, 336), (upstream, 336), words="the refresh token of N", at=0.5)

@@ -131,14 +131,18 @@ class HistoryQuery(Query):
     """How far back."""
 
     span: Literal["hour", "day", "week"] = "hour"
+    """the time shown, up to now"""
 
 
 class AttentionQuery(Query):
     """Which users, and how many of them."""
 
     cursor: Annotated[tuple[int, str], _TROUBLE_PLACE, WithJsonSchema({"type": "string"})] = ABSENT
+    """that of the page before"""
     reason: Literal["dead", "force_pending", "refused", "distrusted", "failing", "paused", "overdue"] = ABSENT
-    limit: Annotated[int, _WHOLE, Field(ge=1, le=MAX_PAGE)] = 50
+    """only users with this trouble"""
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE), _WHOLE] = 50
+    """users in a page"""
 
 
 def read_query(raw: str, model: type[Q]) -> Q:

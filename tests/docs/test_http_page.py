@@ -11,6 +11,8 @@ import jsonschema
 import pytest
 
 from docs.reference import DOCUMENTS, PAGE, documents, render
+from docs.samples import answer_of, body_of
+from service.api.openapi import PROBLEM, REF
 from tests.docs.blocks import blocks_of
 from tests.support.doors import ALL_BUT_ADMIN, HELD, api_key, open_house
 
@@ -89,6 +91,21 @@ async def test_the_answers_shown_have_the_fields_of_those_that_came(house):
 
     assert len(shown) > len(DOCUMENTS)
     assert [answer.keys() for _, answer in shown] == [answer.keys() for answer in came]
+
+
+SHAPES = [
+    (name, document["components"])
+    for document in DESCRIBED.values()
+    for name, shape in document["components"]["schemas"].items()
+    if "properties" in shape and name != PROBLEM
+]
+
+
+@pytest.mark.parametrize(("name", "components"), SHAPES, ids=[name for name, _ in SHAPES])
+def test_a_shape_that_is_shown_fits_its_own_description(name, components):
+    schema = {"components": components, "$ref": REF.format(model=name)}
+    for shown in (answer_of(name, components["schemas"]), body_of(name, components["schemas"])):
+        jsonschema.validate(shown, schema, cls=jsonschema.Draft202012Validator)
 
 
 def test_every_call_has_its_example():

@@ -13,7 +13,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def test_there_are_the_pictures_that_are_drawn_and_no_others():
-    assert set(PICTURES.iterdir()) == set(DRAWN)
+    assert set(PICTURES.glob("*.svg")) == set(DRAWN)
 
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.name)
