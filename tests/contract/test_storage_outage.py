@@ -72,6 +72,8 @@ def every_call(stores):
         "note_attempt": lambda: users.note_attempt(ANNA, INTENT),
         "abandon_create": lambda: users.abandon_create(ANNA, INTENT, uncertain=False),
         "link": lambda: users.link(a_new_grant(), None, replace=True),
+        "held": lambda: users.held(ANNA.client, [a_new_grant()]),
+        "link_new": lambda: users.link_new(ANNA.client, [(a_new_grant(), None)]),
         "change_profile": lambda: users.change_profile(ANNA, a_profile(), fields=["name"], actor="x"),
         "forget": lambda: users.forget(ANNA, actor="a-test"),
         "gauges": lambda: upkeep.gauges("first-client", NOON),
