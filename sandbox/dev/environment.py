@@ -85,7 +85,8 @@ def _always(plan: Plan, keys: Keys, servers: Servers) -> dict[str, str]:
         ENCRYPTION_KEYS=f"dev:{keys.encryption}",
         FINGERPRINT_KEYS=f"dev:{keys.fingerprint}",
         API_KEYS=f"backend:{digest(keys.backend)}:users:read+users:write+tokens:read+vouch+admin,"
-        f"jobs:{digest(keys.jobs)}:users:read+tokens:read",
+        f"jobs:{digest(keys.jobs)}:users:read+tokens:read,"
+        f"operator:{digest(keys.operator)}:users:read+users:write+admin",
         PUBLIC_ADDRESS=f"{HOST}:{ports.public}",
         INTERNAL_ADDRESS=f"{HOST}:{ports.internal}",
         ALLOWED_ORIGINS=f"http://{HOST}:{ports.demo},http://localhost:{ports.demo}",

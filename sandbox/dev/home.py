@@ -28,12 +28,16 @@ def _key() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The secrets of a run; `suffix` tells its users from those of other runs at the same upstream."""
+    """The secrets of a run; `operator` is told to the person who started it.
+
+    `suffix` tells its users from those of other runs at the same upstream.
+    """
 
     encryption: str = field(default_factory=_key, repr=False)
     fingerprint: str = field(default_factory=_key, repr=False)
     backend: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     jobs: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
+    operator: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     client_secret: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
     suffix: str = field(default_factory=lambda: secrets.token_hex(3))
     upstream: str = ""
@@ -93,7 +97,9 @@ def _opened(base: Path, upstream: str) -> Home:
 def _read(file: Path) -> Keys:
     try:
         kept = orjson.loads(file.read_bytes())
-        return Keys(**{name.name: str(kept[name.name]) for name in fields(Keys)})
+        # Folders of earlier releases have no key for the operator; each run may have another.
+        names = [one.name for one in fields(Keys) if one.name != "operator" or "operator" in kept]
+        return Keys(**{name: str(kept[name]) for name in names})
     except (orjson.JSONDecodeError, KeyError, TypeError):
         raise WrongUsage(f"{file} is damaged, and without its keys nobody can read the data.") from None
 

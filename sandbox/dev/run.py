@@ -61,7 +61,7 @@ def _stop(standing: asyncio.Task[None]) -> None:
 async def _stand(plan: Plan, home: Home, pair: Servers) -> None:
     teller = Teller()
     async with running(plan, home, pair, teller.hear) as stack:
-        greet(plan)
+        greet(plan, home.keys)
         await stack.broken()
 
 

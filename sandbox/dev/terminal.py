@@ -15,6 +15,7 @@ from sandbox.dev.ports import HOST
 
 if TYPE_CHECKING:
     from sandbox.dev.child import Facts
+    from sandbox.dev.home import Keys
     from sandbox.dev.plan import Plan
 
 _LOUD = frozenset({"warning", "error", "critical"})
@@ -35,13 +36,14 @@ def say(text: str) -> None:
         return
 
 
-def greet(plan: Plan) -> None:
-    """Say where everything is."""
+def greet(plan: Plan, keys: Keys) -> None:
+    """Say where everything is, and the key with which the operator page may be looked at."""
     ports = plan.ports
     upstream = plan.real.api_url if plan.real else f"http://{HOST}:{ports.demo}/v2 (sandbox)"
     for what, where in (
         ("demo page", f"http://{HOST}:{ports.demo}/"),
         ("refresh endpoint", f"http://{HOST}:{ports.public}/refresh"),
+        ("operator page", f"http://{HOST}:{ports.internal}/  key: {keys.operator}"),
         ("internal listener", f"http://{HOST}:{ports.internal}/docs"),
         ("metrics", f"http://{HOST}:{ports.observe}/metrics  http://{HOST}:{ports.worker}/metrics"),
         ("Cal.com", upstream),

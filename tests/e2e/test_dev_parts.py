@@ -1,7 +1,9 @@
 """The parts of a run that can be tried alone: what is kept, what is asked for, which ports are free."""
 
+import json
 import re
 import socket
+from dataclasses import asdict
 
 import pytest
 
@@ -11,6 +13,7 @@ from sandbox.dev.environment import ignored
 from sandbox.dev.home import home_of, write_private
 from sandbox.dev.plan import Plan, RealUpstream, WrongUsage
 from sandbox.dev.ports import Ports, complaints
+from sandbox.dev.terminal import greet
 
 CLIENT = "sandbox-client"
 
@@ -91,6 +94,24 @@ def test_a_kept_folder_opens_with_the_keys_it_was_made_with(tmp_path):
     with home_of(plan) as first, home_of(plan) as again:
         assert (first.keys, first.old, again.old) == (again.keys, False, True)
     assert (tmp_path / "kept" / "run.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_of_an_earlier_release_opens_without_a_key_for_the_person(tmp_path):
+    plan = Plan(keep=tmp_path / "kept")
+    with home_of(plan) as first:
+        kept = {name: value for name, value in asdict(first.keys).items() if name != "operator"}
+    write_private(tmp_path / "kept" / "run.json", json.dumps(kept).encode())
+    with home_of(plan) as again:
+        assert again.keys.backend == first.keys.backend
+        assert again.keys.operator
+
+
+def test_whoever_starts_a_run_is_told_where_the_operator_page_is_and_the_key_for_it(tmp_path, capsys):
+    with home_of(Plan(keep=tmp_path / "kept")) as home:
+        greet(Plan(), home.keys)
+    said = capsys.readouterr().out
+    assert re.search(rf"operator page +http://127.0.0.1:\d+/  key: {home.keys.operator}\n", said)
+    assert home.keys.backend not in said
 
 
 def test_a_folder_of_the_sandboxs_users_is_not_opened_with_the_real_calcom(tmp_path):
