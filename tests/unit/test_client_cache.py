@@ -1,11 +1,12 @@
 """The client's short memory: for how long a token is given again without asking, and when it no longer is."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from token_broker_client import Token
 from token_broker_client.cache import MOST_ENTRIES, Cache
 from token_broker_client.patience import Patience
+from token_broker_client.token import life_s
 
 from tests.support.cached import StoppedClock
 from tests.support.scripted_broker import BETTER, HELD, good, scripted
@@ -85,6 +86,14 @@ async def test_a_clock_that_is_off_here_or_there_changes_nothing(ahead_s):
         assert len(it.asked) == 1
         await broker.token("anna", min_ttl=100)
     assert len(it.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "date", ["Mon, 01 Jan 9999999999999999999 00:00:00 GMT", "Wed, 01 Jan 2020 00:00:00 +99999999999"]
+)
+def test_a_date_that_no_clock_can_show_counts_as_none(date):
+    token = Token("x" * 20, datetime.now(UTC) + timedelta(seconds=90), 1, 1)
+    assert life_s(token, {"Date": date}) == pytest.approx(90, abs=1)
 
 
 async def test_each_user_has_a_place_of_its_own():

@@ -59,6 +59,6 @@ def life_s(token: Token, headers: Mapping[str, str]) -> float:
     """
     try:
         now_s = parsedate_to_datetime(headers.get("Date", "")).timestamp() + 1
-    except ValueError:
+    except (ValueError, OverflowError):
         now_s = time.time()
     return token.expires_at.timestamp() - now_s
