@@ -14,8 +14,10 @@ from service.broker.ports import NewGrant, Ports
 
 
 def enrolled(ports: Ports, terms: Terms, key: UserKey, enrolment: Enrolment, *, actor: str) -> NewGrant:
-    """Return the grant as it would be stored; Invalid when the token names another upstream user."""
+    """Return the grant as it would be stored; Invalid when the token names another upstream user or client."""
     stated = ports.providers[key.client].describe(enrolment.access_token)
+    if stated.other_client:
+        raise Invalid(fields={"accessToken": "is a token of another OAuth client"})
     if stated.owner_id != enrolment.upstream_id:
         raise Invalid(fields={"accessToken": "is not a token of the upstream user in calUserId"})
     stated = Stated(

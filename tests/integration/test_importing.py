@@ -1,6 +1,7 @@
 """`token-broker import` over a whole broker: each row once, by the rules of an enrolment, nobody lost."""
 
 import asyncio
+import base64
 import io
 import json
 import signal
@@ -314,3 +315,18 @@ async def test_a_run_is_kept_among_the_events_about_no_user(world, command):
         "already": 0,
         "rejected": 1,
     }
+
+
+def of_another_client(token):
+    """The token as another OAuth client's user would hold it."""
+    head, payload, signature = token.split(".")
+    stated = json.loads(base64.urlsafe_b64decode(payload + "==")) | {"clientId": "cl-other"}
+    return f"{head}.{base64.urlsafe_b64encode(json.dumps(stated).encode()).decode().rstrip('=')}.{signature}"
+
+
+async def test_a_table_of_another_oauth_clients_users_is_not_taken_over(world, command):
+    _, [row] = seeds(world, 1)
+    row |= {"access_token": of_another_client(row["access_token"])}
+    code, _, err = await command("-", given=as_csv([row]))
+    assert (code, await counts(world)) == (1, (0, 0, 0, 0))
+    assert "row 2 (user-0): invalid: accessToken is a token of another OAuth client" in err

@@ -110,7 +110,7 @@ class CalcomPlatform:
 
     def describe(self, access_token: str) -> Stated:
         """Read what an access token says of itself; nothing of it is verified."""
-        return decode.describe(access_token)
+        return decode.describe(access_token, self._client_id)
 
     async def create_user(self, profile: Profile) -> CreateOutcome:
         """Create a managed user; its first pair comes with the answer."""

@@ -60,13 +60,18 @@ def claims(token: str) -> Mapping[str, object]:
         return _NOTHING
 
 
-def describe(access_token: str) -> Stated:
-    """Read what an access token says of itself: `iat` and `exp` in seconds, `expiresAt` in ms."""
+def describe(access_token: str, client_id: str | None = None) -> Stated:
+    """Read what an access token says of itself: `iat` and `exp` in seconds, `expiresAt` in ms.
+
+    With `client_id`, also whether it names another OAuth client; one that names none may be this one's.
+    """
     stated = claims(access_token)
+    theirs = stated.get("clientId")
     return Stated(
         owner_id=identifier(stated.get("ownerId")) or identifier(stated.get("userId")),
         issued_at=instant(stated.get("iat"), _SECONDS),
         ends_at=_end(stated),
+        other_client=client_id is not None and isinstance(theirs, str) and theirs != client_id,
     )
 
 

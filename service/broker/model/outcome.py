@@ -11,13 +11,15 @@ from enum import StrEnum
 class Stated:
     """What a token, or the answer that carried it, says of itself: hints for scheduling, never trusted.
 
-    `issued_at` and `ends_at` are in upstream's clock; either may be missing or absurd.
+    `issued_at` and `ends_at` are in upstream's clock; either may be missing or absurd. `other_client`: it
+    says that another OAuth client's user has it.
     """
 
     owner_id: str | None = None
     issued_at: datetime | None = None
     ends_at: datetime | None = None
     refresh_token_ends_at: datetime | None = None
+    other_client: bool = False
 
 
 @dataclass(frozen=True, slots=True)
