@@ -19,6 +19,7 @@ _USER = ("client", "id", "calUserId", "email", "name", "timeZone", "timeFormat",
          "avatarUrl", "bio", "metadata", "createdAt", "state", "reason")  # fmt: skip
 _PAIR = ("generation", "issuedAt", "expiresAt", "refreshAt", "lastUsedAt", "lastError", "lastErrorAt",
          "refused", "distrusted")  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def run_export(arguments: Namespace) -> int:
@@ -65,11 +66,16 @@ def _as_csv(stream: TextIO) -> Callable[[dict[str, Any]], None]:
     def write(user: dict[str, Any]) -> None:
         pair = user["pair"] or {}
         values = [user[name] for name in _USER] + [pair.get(name) for name in _PAIR]
-        writer.writerow([_cell(value) for value in values])
+        writer.writerow([cell_of(value) for value in values])
 
     return write
 
 
-def _cell(value: object) -> object:
-    """Return a value as a cell; truths and objects as JSON has them."""
+def cell_of(value: object) -> object:
+    """Return a value as a cell; truths and objects as JSON has them.
+
+    Names and addresses are what strangers wrote; a spreadsheet carries out what begins like a formula.
+    """
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
     return json.dumps(value) if isinstance(value, bool | dict) else value
