@@ -24,16 +24,22 @@ let client,
   span = "hour";
 
 function lock(words = "") {
-  clearTimeout(timer);
   forgetKey();
+  byId("key").value = "";
+  askForKey(words);
+}
+
+function askForKey(words) {
+  clearTimeout(timer);
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   byId("board").hidden = byId("tools").hidden = true;
   byId("enter").hidden = false;
   say(byId("refused"), words);
-  byId("key").value = "";
   byId("key").focus();
 }
 
 async function enter() {
+  clearTimeout(timer);
   try {
     const caller = await ask("/v1/caller");
     if (!caller.scopes.includes("users:read"))
@@ -42,11 +48,16 @@ async function enter() {
     box.replaceChildren(...caller.clients.map((name) => h("option", { value: name }, name)));
     byId("client-pick").hidden = caller.clients.length < 2;
     byId("enter").hidden = true;
+    byId("key").value = "";
     byId("board").hidden = byId("tools").hidden = false;
     box.onchange = () => choose(box.value, caller.scopes);
     choose(caller.clients[0], caller.scopes);
   } catch (refused) {
-    lock(refused.status === 401 ? "No caller has this key." : refused.message);
+    if (refused.status === 401) return lock("No caller has this key.");
+    if (refused.status === 403) return lock(refused.message);
+    // The broker starts again, say: that costs nobody the key, and the page comes by itself.
+    askForKey(`${refused.message} Asking again.`);
+    timer = setTimeout(enter, EVERY_MS);
   }
 }
 
