@@ -154,6 +154,7 @@ async def test_the_example_takes_nothing_twice_and_nothing_that_is_not_genuine(t
         assert await posted(port, body, genuine | {"webhook-id": "msg_2"}) == 401
         assert await posted(port, body, headers_of("msg_3", body, ago_s=600)) == 401
         assert await posted(port, body, {}) == 401
+        assert await posted(port, body, genuine | {"webhook-timestamp": "9" * 5000}) == 401
         assert await posted(port, "x" * 70_000, genuine) == 413
         await eventually(lambda: receiver.taken)
         assert receiver.taken == [json.loads(body)]
