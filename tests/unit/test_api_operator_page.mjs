@@ -46,3 +46,12 @@ test("an instant is told by how far it is away", () => {
 test("a duration is told in its largest unit", () => {
   assert.deepEqual([89, 91, 3 * 3600, 72 * 3600].map(duration), ["89 s", "2 min", "3 h", "3 days"]);
 });
+
+test("a refresh that replaced nothing is not told as one that did", async () => {
+  globalThis.sessionStorage ??= { getItem: () => null };
+  const { ORDERS } = await import("../../service/api/static/page/orders.js");
+  const spent = { pair: { lastError: "refresh_token_dead" } };
+  assert.deepEqual(ORDERS.refresh.said({ pair: { lastError: null } }), ["good", "The pair was replaced."]);
+  assert.equal(ORDERS.refresh.said(spent)[0], "bad");
+  assert.match(ORDERS.refresh.said(spent)[1], /not replaced.*refresh_token_dead/);
+});

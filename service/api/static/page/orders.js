@@ -10,7 +10,7 @@ export const ORDERS = {
     title: "Refresh",
     scope: "users:write",
     run: (id) => post(id, "rotate", {}),
-    done: "The pair was replaced.",
+    said: refreshed,
   },
   force: {
     title: "Force",
@@ -50,6 +50,13 @@ export const ORDERS = {
     done: "Work on the user goes on.",
   },
 };
+
+/** What came of a refresh: a pair whose refresh token is spent is answered as it stands, while it lives. */
+function refreshed({ pair }) {
+  return pair?.lastError
+    ? ["bad", `The pair was not replaced (${pair.lastError}): it serves on while it lives. Force does without the refresh token.`]
+    : ["good", "The pair was replaced."];
+}
 
 const TOLD_FOR_MS = 15_000;
 let client,
@@ -107,8 +114,8 @@ async function carryOut(id, order, button, told) {
   button.setAttribute("aria-disabled", "true");
   button.disabled = true;
   try {
-    await order.run(id);
-    told("good", order.done);
+    const answer = await order.run(id);
+    told(...(order.said ? order.said(answer) : ["good", order.done]));
   } catch (refused) {
     told("bad", refused.message);
   } finally {
