@@ -14,7 +14,7 @@ from service.broker.ports import NewGrant, Ports
 
 
 def enrolled(ports: Ports, terms: Terms, key: UserKey, enrolment: Enrolment, *, actor: str) -> NewGrant:
-    """Return the grant as it would be stored; Invalid when the token names another upstream user or client."""
+    """Return the grant to be stored; Invalid when the token names another user or client upstream."""
     stated = ports.providers[key.client].describe(enrolment.access_token)
     if stated.other_client:
         raise Invalid(fields={"accessToken": "is a token of another OAuth client"})

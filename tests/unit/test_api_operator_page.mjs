@@ -50,8 +50,11 @@ test("a duration is told in its largest unit", () => {
 test("a refresh that replaced nothing is not told as one that did", async () => {
   globalThis.sessionStorage ??= { getItem: () => null };
   const { ORDERS } = await import("../../service/api/static/page/orders.js");
-  const spent = { pair: { lastError: "refresh_token_dead" } };
-  assert.deepEqual(ORDERS.refresh.said({ pair: { lastError: null } }), ["good", "The pair was replaced."]);
-  assert.equal(ORDERS.refresh.said(spent)[0], "bad");
-  assert.match(ORDERS.refresh.said(spent)[1], /not replaced.*refresh_token_dead/);
+  const before = { pair: { generation: 1 } };
+  const replaced = { pair: { generation: 2, lastError: "timeout" } }; // the error is kept, from an earlier try
+  const spent = { pair: { generation: 1, lastError: "refresh_token_dead" } };
+  assert.deepEqual(ORDERS.refresh.said({ before, after: replaced }), ["good", "The pair was replaced."]);
+  const [tone, words] = ORDERS.refresh.said({ before, after: spent });
+  assert.equal(tone, "bad");
+  assert.match(words, /not replaced.*refresh_token_dead/);
 });

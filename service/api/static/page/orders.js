@@ -9,7 +9,7 @@ export const ORDERS = {
   refresh: {
     title: "Refresh",
     scope: "users:write",
-    run: (id) => post(id, "rotate", {}),
+    run: refresh,
     said: refreshed,
   },
   force: {
@@ -51,11 +51,19 @@ export const ORDERS = {
   },
 };
 
-/** What came of a refresh: a pair whose refresh token is spent is answered as it stands, while it lives. */
-function refreshed({ pair }) {
-  return pair?.lastError
-    ? ["bad", `The pair was not replaced (${pair.lastError}): it serves on while it lives. Force does without the refresh token.`]
-    : ["good", "The pair was replaced."];
+/** Refresh; a pair whose refresh token is spent is answered as it stands while it lives, so see what it was. */
+async function refresh(id) {
+  const before = await ask(user(id), { query: { client } });
+  return { before, after: await post(id, "rotate", {}) };
+}
+
+function refreshed({ before, after }) {
+  if (after.pair?.generation > before.pair?.generation) return ["good", "The pair was replaced."];
+  const why = after.pair?.lastError ?? "no reason is known";
+  return [
+    "bad",
+    `The pair was not replaced (${why}): it serves on while it lives. Force does without the refresh token.`,
+  ];
 }
 
 const TOLD_FOR_MS = 15_000;
