@@ -88,7 +88,8 @@ class Batcher(Generic[Item, Answer]):
         for asked, answer in zip(batch, answers, strict=True):
             for told in asked.waiters:
                 _tell(told, answer, failure)
-        self._send()
+        # Not in this context: whoever was told may have left something of its own in it.
+        self._context.run(self._send)
 
 
 def _tell(told: Told[Answer], answer: Answer | None, failure: BaseException | None) -> None:

@@ -220,3 +220,17 @@ async def test_what_a_batch_sets_is_not_there_in_the_next():
     for item in "ab":
         await batcher.ask(item)
     assert seen == ["nobody"] * 2
+
+
+async def test_what_one_who_is_told_sets_is_not_there_in_the_next_batch():
+    whose, seen = ContextVar("whose", default="nobody"), []
+
+    async def fetch(items, _):
+        seen.append(whose.get())
+        return items
+
+    batcher = Batcher(fetch, most=1, in_flight=1)
+    for item in "ab":
+        batcher.tell(item, lambda *_: whose.set("somebody"))
+    await batcher.aclose()
+    assert seen == ["nobody"] * 2
