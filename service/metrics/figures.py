@@ -206,10 +206,14 @@ class Metrics:
             if count:
                 bucket.inc(count)
 
-    def render(self) -> bytes:
-        """Return every figure in Prometheus' text form (`CONTENT_TYPE`), of all processes that share them."""
+    def pour(self) -> None:
+        """Take in what was counted in plain numbers."""
         for tally in self._tallies:
             tally.pour()
+
+    def render(self) -> bytes:
+        """Return every figure in Prometheus' text form (`CONTENT_TYPE`), of all processes that share them."""
+        self.pour()
         if self._folder is not None:
             return render_shared(self._folder, self.registry)
         return generate_latest(self.registry)

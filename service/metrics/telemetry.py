@@ -192,6 +192,11 @@ def _up(state: _State, _: str, facts: Facts) -> None:
     state.metrics.degraded.of(facts["dependency"]).set(0)
 
 
+def _stopped(state: _State, _: str, __: Facts) -> None:
+    """Leave to the other processes what this one has counted since it last took it in."""
+    state.metrics.pour()
+
+
 def _webhook(state: _State, _: str, facts: Facts, *, outcome: str) -> None:
     state.metrics.webhook_messages.of(facts["type"], outcome).inc()
     state.metrics.webhook_seconds.of().observe(facts["seconds"])
@@ -310,6 +315,7 @@ RULES: dict[str, Rule] = {
     "settings.warning": Rule(WARNING),
     "process.killed": Rule(ERROR),
     "process.restarted": Rule(WARNING),
+    "process.stopped": Rule(INFO, _stopped),
     "tracing.failed": Rule(WARNING),
     "webhook.started": Rule(INFO, _webhook_started),
     "webhook.delivered": Rule(INFO, partial(_webhook, outcome="delivered")),

@@ -19,6 +19,7 @@ import asyncio, os, signal, sys
 from service.metrics import Metrics, Telemetry
 from service.metrics.shared import share_figures
 folder, place, render, *says = sys.argv[1:]
+STOPPED = "process.stopped {'unfinished': 0}"
 share_figures(folder, int(place))
 telemetry = Telemetry(Metrics(folder=folder))
 tally = telemetry.tally("/refresh")
@@ -26,7 +27,7 @@ async def say():
     for said in says:
         event, _, facts = said.partition(" ")
         tally(**eval(facts)) if event == "tally" else telemetry.note(event, **eval(facts))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0 if says[-1:] == [STOPPED] else 0.2)
 asyncio.run(say())
 sys.stdout.flush()
 sys.stdout.buffer.write(telemetry.metrics.render() if render else b"# HELP")
@@ -35,6 +36,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 ASKED = "request.done {'route': '/refresh', 'status': 200, 'seconds': 0.01}"
 COUNTED = "tally {'source': 'near', 'seconds': 0.01}"
+STOPPED = "process.stopped {'unfinished': 0}"
 DOWN = "dependency.down {'dependency': 'redis', 'reason': 'timeout'}"
 
 
@@ -94,6 +96,11 @@ def test_what_is_counted_in_plain_numbers_adds_up_like_what_is_told(folder):
 def test_what_is_counted_is_known_to_the_others_before_anybody_asks_who_counted_it(folder):
     """The process is killed having been asked for nothing; it had a moment to write it down."""
     member(folder, 0, COUNTED, render="")
+    assert samples(read(folder), "http_requests_total") == [({"route": "/refresh", "status": "200"}, 1)]
+
+
+def test_what_was_counted_last_is_written_down_by_who_ends_in_order(folder):
+    member(folder, 0, COUNTED, STOPPED, render="")
     assert samples(read(folder), "http_requests_total") == [({"route": "/refresh", "status": "200"}, 1)]
 
 
