@@ -43,8 +43,8 @@ def open_to_all(_: Call) -> None:
 class Waited(Protocol):
     """A connection that may have tried the short way first."""
 
-    def take_wait(self) -> float:
-        """Return once how long the request that is handed on has waited before that."""
+    def take_wait(self) -> tuple[float, float]:
+        """Return once how long the request that is handed on has waited before that, and for a cache."""
 
 
 class Frame:
@@ -79,9 +79,10 @@ class Frame:
         started = time.perf_counter()
         request_id = given_id(request.headers) or new_id()
         self._enter_request(request_id)
-        if waited_s := cast("Waited", request.protocol).take_wait():
-            started -= waited_s
-            self._waited(waited_s)
+        waited_s, for_cache_s = cast("Waited", request.protocol).take_wait()
+        started -= waited_s
+        if for_cache_s:
+            self._waited(for_cache_s)
         call = Call(request, request_id=request_id)
         try:
             answer = await self._answer(call)

@@ -93,9 +93,12 @@ class Connection(web.RequestHandler):
         self._stop_timer()
         super().connection_lost(exc)
 
-    def take_wait(self) -> float:
-        """Return once how long the request that is handed on has waited before aiohttp was given it."""
-        return 0.0
+    def take_wait(self) -> tuple[float, float]:
+        """Return once how long the request that is handed on has waited before aiohttp was given it.
+
+        First in all, then how much of it for a cache.
+        """
+        return 0.0, 0.0
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Let the request under way end, within `timeout` seconds; a connection without one closes at once.

@@ -1,5 +1,7 @@
 """The short way behind one who is on the long way with the same token: waited for, then tried once more."""
 
+import asyncio
+
 import pytest
 
 from tests.support.at_hand import AtHandScript, fingerprint, hit_of
@@ -75,3 +77,17 @@ async def test_one_who_has_left_is_given_nothing(house, at_hand):
     await eventually(lambda: line.connection.transport is None)
     at_hand.led[0](None)
     assert house.answers.calls == []
+
+
+async def test_what_another_was_waited_for_is_no_wait_for_the_cache(at_hand):
+    """Else the request had no time left for the cache, and went without it."""
+    waited = []
+    async with open_house(at_hand=at_hand, waited=waited.append) as house, talk(house) as line:
+        line.say(GOOD)
+        await eventually(lambda: at_hand.led)
+        await asyncio.sleep(0.05)
+        at_hand.led[0](None)
+        await line.hear()
+
+    [done] = house.notes.of("request.done")
+    assert (sum(waited) < 0.04, done["seconds"] > 0.04) == (True, True)

@@ -43,6 +43,7 @@ class ExpressConnection(Connection):
         "_answered",
         "_close_after",
         "_express",
+        "_found_s",
         "_held",
         "_on_its_way",
         "_plain",
@@ -60,7 +61,8 @@ class ExpressConnection(Connection):
         self._answered: asyncio.Future[None] | None = None
         self._held = b""
         self._close_after = False
-        self._waited_s = 0.0
+        self._found_s: float | None = None
+        self._waited_s = (0.0, 0.0)
         self._reader = PlainReader(None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -76,9 +78,9 @@ class ExpressConnection(Connection):
         elif not (self._plain and self._take(data)):
             super().data_received(data)
 
-    def take_wait(self) -> float:
-        """Return once how long the cache has been waited for, in vain."""
-        waited_s, self._waited_s = self._waited_s, 0.0
+    def take_wait(self) -> tuple[float, float]:
+        """Return once how long was waited in vain, and how much of it for the cache; the rest for another."""
+        waited_s, self._waited_s = self._waited_s, (0.0, 0.0)
         return waited_s
 
     def close(self) -> None:
@@ -130,12 +132,14 @@ class ExpressConnection(Connection):
         )
 
     def _wait_for(self, visit: Visit, data: bytes) -> None:
-        self._on_its_way = True
+        self._on_its_way, self._found_s = True, None
 
         def found(hit: CacheHit | None) -> None:
             # Finished in any case: that a client has left meanwhile changes nothing of what is noted.
             answer = self._express.finish(visit, hit)
             stays = self.transport is not None and not self._force_close
+            if answer is None and self._found_s is None:
+                self._found_s = self._since_asked()
             if answer is None and stays and self._express.follow(visit, found):
                 return
             self._on_its_way = False
@@ -146,6 +150,9 @@ class ExpressConnection(Connection):
 
         self._express.ask(visit, found)
 
+    def _since_asked(self) -> float:
+        return self._loop.time() - (self._next_keepalive_close_time - self._keepalive_timeout)
+
     def _hold(self, data: bytes) -> None:
         """Keep what came too early; whoever sends on without waiting for answers is read no further."""
         self._held += data
@@ -154,8 +161,7 @@ class ExpressConnection(Connection):
     def _go_on(self, answer: bytes | None, data: bytes) -> None:
         """Send the answer, or hand the request on; then take in what came meanwhile."""
         if answer is None:
-            asked_at = self._next_keepalive_close_time - self._keepalive_timeout
-            self._waited_s = self._loop.time() - asked_at
+            self._waited_s = (self._since_asked(), self._found_s or 0.0)
             super().data_received(data)
         elif self.transport is not None:
             self.transport.write(answer)
