@@ -105,11 +105,17 @@ class Answers:
             raise TokenUnknown from error
         self.uses.note(current, by_browser=True)
         if crowd is not None and seen.entry is not None:
-            await self._answer(crowd, seen.entry)
+            await self._answer(crowd, seen.entry, current)
         return current
 
-    async def _answer(self, crowd: Crowd, entry: LineageEntry) -> None:
-        """Let those who wait have what the cache holds by now, by which each of them is judged anew."""
+    async def _answer(self, crowd: Crowd, entry: LineageEntry, current: CurrentToken) -> None:
+        """Let those who wait have what the cache holds by now, by which each of them is judged anew.
+
+        Where the token presented is given back, upstream has confirmed it meanwhile: they joined that check.
+        """
+        if entry.generation == current.generation:
+            crowd.end(CacheHit(entry, current, "near", confirmed=True))
+            return
         hit = await self._ports.cache.current(entry.key) if crowd else None
         if hit is not None:
             crowd.end(CacheHit(entry, hit.current, hit.source))
@@ -195,17 +201,21 @@ class Answers:
                 self._charge(current)
                 charged = True
             if decision is Decision.CONFIRM:
-                if crowd is not None:  # what upstream confirms is handed back to those who join the check
-                    crowd.end()
-                seen, asked = await self._confirm(seen, asked)
+                if crowd is not None and seen.marks.distrusted:
+                    crowd.end()  # nothing may be cached of it: each of them joins the check by itself
+                seen, asked = await self._confirm(seen, asked, crowd)
             else:
                 if crowd is not None:
                     crowd.refreshes(partial(self._note_joined, key))
                 seen, asked = await self._rotate(seen, asked)
         raise RefreshInProgress(retry_after_s=1.0)
 
-    async def _confirm(self, seen: Seen, asked: Asked) -> tuple[Seen, Asked]:
+    async def _confirm(self, seen: Seen, asked: Asked, crowd: Crowd | None) -> tuple[Seen, Asked]:
+        if crowd is not None:
+            crowd.refreshes(partial(self._note_joined, seen.current.key))
         if await self._confirmations.confirm(seen.current, seen.marks):
+            if crowd is not None:
+                crowd.close()  # who complains again from now on has the pair rotated
             await self._recheck(seen)
             return seen, replace(asked, confirmed_now=True)
         return replace(seen, marks=replace(seen.marks, refused=True)), asked

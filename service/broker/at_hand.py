@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from service.broker.behind import Behind, Given
 from service.broker.crowds import Crowds
@@ -38,12 +39,21 @@ class AtHand:
 
     def follow(self, look: Fingerprint | UserKey, found: Found) -> bool:
         """Have `found` called with what came of another who asks `Answers` for the same, if anybody does."""
-        return isinstance(look, Fingerprint) and self._crowds.follow(look, found)
+        return isinstance(look, Fingerprint) and self._crowds.follow(look, partial(self._told, look, found))
+
+    def _told(self, look: Fingerprint, found: Found, hit: CacheHit | None) -> None:
+        """Look again: a crowd is told a few at a time, and a revoke may have come since the first of them."""
+        if hit is None or hit.confirmed:
+            found(hit)
+        elif (near := self.near(hit.current.key)) is not None:
+            found(CacheHit(hit.presented, near.current, near.source))
+        else:
+            self.ask(look, found)
 
     def for_browser(self, hit: CacheHit, now: datetime) -> CurrentToken | None:
         """Return the token in force for an older one that counts; the one in force is in doubt."""
         entry, current = hit.presented, hit.current
-        if not in_order(hit) or entry.generation == current.generation:
+        if not in_order(hit) or (entry.generation == current.generation and not hit.confirmed):
             return None
         if not plainly_served(current, now, self._terms):
             return None

@@ -26,6 +26,8 @@ _SHOWS_UP_S = 1.0
 _REMEMBERED_S = 1.0
 _ASK_AGAIN_S = 2.0
 _TOLD_AT_ONCE = 64
+_HOLDS_S = 0.5
+"""So long what the first came to is told: less than a revoke waits before it has answered."""
 _SHARED = (UpstreamUnavailable, StorageUnavailable, RefreshInProgress, TooManyRequests)
 """What says nothing of who asks: the others would only meet it again, at the price of a call each."""
 
@@ -63,10 +65,14 @@ class Crowd:
             self._joined(1)
 
     def refreshes(self, joined: Callable[[int], None]) -> None:
-        """Have `joined` called with how many wait for a refresh from now on."""
-        self._joined = joined
-        if self._followers:
+        """Have `joined` called with how many wait for upstream from now on."""
+        first, self._joined = self._joined is None, joined
+        if first and self._followers:
             joined(len(self._followers))
+
+    def close(self) -> None:
+        """Let nobody join any more: what those who wait are to be given is no answer to who comes now."""
+        self._crowds.forget(self, self._token)
 
     def end(self, hit: CacheHit | None = None, failure: BrokerError | None = None) -> None:
         """Tell everybody; who comes from now on begins anew."""
@@ -74,19 +80,22 @@ class Crowd:
         followers, self._followers = self._followers, []
         self._crowds.over(self, self._token, failure, len(followers))
         # On behalf of nobody: the one who walked is not who asked here.
-        asyncio.get_running_loop().call_soon(_tell, followers, hit, context=Context())
+        loop = asyncio.get_running_loop()
+        if followers:
+            loop.call_soon(_tell, followers, hit, loop.time() + _HOLDS_S, context=Context())
 
 
-def _tell(followers: list[Found], hit: CacheHit | None) -> None:
+def _tell(followers: list[Found], hit: CacheHit | None, until: float) -> None:
     """Tell some in each turn of the loop: what else goes on in the process has deadlines."""
     loop = asyncio.get_running_loop()
+    hit = hit if loop.time() < until else None
     for found in followers[:_TOLD_AT_ONCE]:
         try:
             found(hit)
         except Exception as error:  # noqa: BLE001 - it must not cost the others their answer
             loop.call_exception_handler({"message": "An answer could not be taken.", "exception": error})
     if len(followers) > _TOLD_AT_ONCE:
-        loop.call_soon(_tell, followers[_TOLD_AT_ONCE:], hit)
+        loop.call_soon(_tell, followers[_TOLD_AT_ONCE:], hit, until)
 
 
 class Crowds:
@@ -122,13 +131,17 @@ class Crowds:
 
     def over(self, crowd: Crowd, token: Fingerprint, failure: BrokerError | None, followers: int) -> None:
         """Forget the crowd; a failure is kept for as many as waited, and not for long: some may have left."""
-        if self._crowds.get(token) is crowd:
-            del self._crowds[token]
+        self.forget(crowd, token)
         if failure is None or not followers:
             return
         loop = asyncio.get_running_loop()
         self._failures[token] = (failure, followers, loop.time() + _REMEMBERED_S)
         loop.call_later(_REMEMBERED_S, self._forget, token)
+
+    def forget(self, crowd: Crowd, token: Fingerprint) -> None:
+        """Let who comes from now on begin anew."""
+        if self._crowds.get(token) is crowd:
+            del self._crowds[token]
 
     def _raise_failure(self, token: Fingerprint) -> None:
         failure, left, until = self._failures.get(token, (None, 0, 0.0))

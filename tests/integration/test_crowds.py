@@ -86,17 +86,50 @@ async def test_a_revoke_that_comes_meanwhile_is_known_to_each_of_them(world, cro
     assert await follower.given() is None
 
 
-async def test_while_upstream_is_asked_about_a_fresh_token_nobody_is_held_back(world):
+async def test_those_who_complain_while_upstream_is_asked_about_their_token_join_the_check(world):
+    anna, token = await world.used_user(minutes=1)
+    assert not Follower(world, token).waits
+    with world.sandbox.gate("check") as gate:
+        first = asyncio.create_task(world.browser(token))
+        before = Follower(world, token)
+        await gate.arrived()
+        meanwhile = Follower(world, token)
+        gate.open()
+    assert {await first, await before.given(), await meanwhile.given()} == {token}
+    assert anna.calls() == ["check"]
+
+
+async def test_who_complains_once_the_check_has_ended_is_not_given_what_it_confirmed(world):
     anna, token = await world.used_user(minutes=1)
     assert not Follower(world, token).waits
     first = asyncio.create_task(world.browser(token))
     follower = Follower(world, token)
-    with world.sandbox.gate("check") as gate:
-        await gate.arrived()
-        assert await follower.given() is None
-        gate.open()
-    assert await first == token
-    assert anna.calls("refresh") == []
+    assert {await first, await follower.given()} == {token}
+    assert not Follower(world, token).waits
+    assert await world.browser(token) == (await anna.tokens())[0] != token
+
+
+async def test_where_upstream_refuses_the_token_they_are_given_the_next_one(world):
+    anna, token = await world.used_user(minutes=1)
+    world.sandbox.kill(token)
+    assert not Follower(world, token).waits
+    first = asyncio.create_task(world.browser(token))
+    follower = Follower(world, token)
+    assert {await first, await follower.given()} == {(await anna.tokens())[0]}
+
+
+async def test_a_revoke_that_comes_while_a_crowd_is_told_is_known_to_the_rest_of_it(world):
+    """A crowd is told over many turns of the loop, and what the first came to may be a second old."""
+    anna, token = await world.used_user(minutes=1)
+    await anna.rotate()
+    generation = (await anna.grant()).generation
+    assert not Follower(world, token).waits
+    first = asyncio.create_task(world.browser(token))
+    followers = [Follower(world, token) for _ in range(200)]
+    await followers[0].told
+    await world.ports.cache.block(anna.key, generation)
+    assert await first
+    assert [await one.given() for one in followers[-60:]] == [None] * 60
 
 
 async def test_a_token_of_nobody_leaves_everybody_to_be_refused_alone(world):

@@ -25,11 +25,15 @@ Roll = Callable[[], float]
 
 
 class CacheHit(NamedTuple):
-    """A cached answer to a fingerprint: the user's current token and which generation was presented."""
+    """A cached answer to a fingerprint: the user's current token and which generation was presented.
+
+    `confirmed`: for those alone who waited while upstream confirmed this very token.
+    """
 
     presented: LineageEntry
     current: CurrentToken
     source: str = "redis"
+    confirmed: bool = False
 
 
 Found = Callable[["CacheHit | None"], None]
