@@ -29,7 +29,6 @@ from service.adapters.postgres import (
     PostgresUpkeep,
     PostgresUsers,
 )
-from service.adapters.postgres.notices import PostgresNotices
 from service.adapters.postgres.rows import Rows
 from service.adapters.queue import NAME as QUEUE_NAME
 from service.adapters.queue import SERIALIZED_BY as QUEUE_SERIALIZED_BY
@@ -39,6 +38,7 @@ from service.adapters.sightings import RedisSightings
 from service.adapters.upstream import PROVIDER_KINDS, open_session
 from service.adapters.vault import FingerprintRing, Vault, key_id_of
 from service.adapters.wakeups import RedisWakeups
+from service.beside import keep_going
 from service.broker.answers import Answers
 from service.broker.at_hand import AtHand
 from service.broker.audit import Audit
@@ -57,10 +57,8 @@ from service.broker.policy import Terms
 from service.broker.ports import Ports
 from service.broker.refresh import Refresh
 from service.broker.sweeps import Sweeps
-from service.broker.told import ToldCircuits
 from service.broker.users import Users
 from service.broker.verification import Verification
-from service.logs import keep_secret
 from sql.files import newest_version
 
 if TYPE_CHECKING:
@@ -71,11 +69,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QUEUE_NAME", "QUEUE_SERIALIZED_BY", "Broker", "open_broker", "open_queue", "terms_of"]
 
-_FLUSH_EVERY_S = 0.5
-_AUDIT_EVERY_S = 1.0
-_MEASURE_EVERY_S = 30.0
 _RECHECK_EVERY_S = 2.0
-_LOOK_EVERY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +157,7 @@ async def open_broker(
         if tracing is not None:
             ports = _followed(ports, tracing)
         broker = replace(_use_cases(settings, ports, cache, audit, database, clock, redis), tracing=tracing)
-        await _keep_going(settings, broker, observer, stack)
+        await keep_going(settings, broker, observer, stack)
         yield broker
 
 
@@ -266,41 +260,3 @@ def _use_cases(
         clock=clock,
         clients=tuple(ports.providers),
     )
-
-
-async def _keep_going(settings: Settings, broker: Broker, observer: Observer, stack: AsyncExitStack) -> None:
-    """Start what runs beside the requests: the clock's measure, uses written behind, secret files."""
-
-    async def recheck() -> None:
-        def complain(name: str, reason: str) -> None:
-            observer.note("secret.kept", name=name, reason=reason)
-
-        for name in settings.recheck_secrets(complain):
-            keep_secret(settings.sensitive_texts())
-            observer.note("secret.replaced", name=name)
-
-    async def look_after() -> None:
-        # A quiet process would not notice otherwise that what was down, or refused, is well again.
-        for dependency in (broker.redis, broker.database):
-            if not dependency.well:
-                await dependency.ping()
-        for client in broker.clients:
-            await broker.circuits.allows(client)
-        await broker.overview.tell_circuits(broker.clients)
-        if not broker.clock.measured:
-            await broker.clock.measure()
-
-    circuits = ToldCircuits(broker.circuits.standing, PostgresNotices(broker.database), broker.clock)
-    with suppress(BrokerError):
-        await broker.clock.measure()
-    for every_s, run in (
-        (_LOOK_EVERY_S, look_after),
-        (_FLUSH_EVERY_S, broker.behind.flush),
-        (_FLUSH_EVERY_S, broker.answers.uses.flush),
-        (_FLUSH_EVERY_S, broker.answers.reuses.flush),
-        (_AUDIT_EVERY_S, broker.audit.flush),
-        (_AUDIT_EVERY_S, circuits.flush),
-        (_MEASURE_EVERY_S, broker.clock.measure),
-        (_RECHECK_EVERY_S, recheck),
-    ):
-        stack.push_async_callback(end_task, asyncio.create_task(every(every_s, run, observer)))

@@ -28,7 +28,8 @@ MAY_IMPORT = {
     "worker": ["worker", "service.broker"],
     # The two processes' own mains: settings and wiring meet the doors and the jobs here.
     "worker.main": ["worker", *(f"service.{room}" for room in ("broker", "wiring", "settings", "tracing"))],
-    "service.wiring": [f"service.{room}" for room in ("wiring", "broker", "adapters", *FOUNDATION)]
+    "service.beside": [f"service.{room}" for room in ("wiring", "broker", "adapters", *FOUNDATION)],
+    "service.wiring": [f"service.{room}" for room in ("wiring", "beside", "broker", "adapters", *FOUNDATION)]
     + ["sql.files"],
     **{f"service.{room}": [f"service.{lower}" for lower in ("broker", *FOUNDATION)] for room in FOUNDATION},
     "service": ["service", "worker", "sql"],
