@@ -95,9 +95,18 @@ def _standing(results: Results, *names: str) -> list[Summary] | Figure:
     return standing
 
 
-def line(all_figures: Mapping[str, Figure]) -> dict[str, float | None]:
-    """Return the figures as the run's last line has them."""
-    return {name: _rounded(figure.value) for name, figure in all_figures.items()}
+Line = dict[str, float | dict[str, list[float | None]] | None]
+
+
+def line(all_figures: Mapping[str, Figure]) -> Line:
+    """Return the figures as the run's last line has them, and under `spread` how far each one varied."""
+    values: Line = {name: _rounded(figure.value) for name, figure in all_figures.items()}
+    values["spread"] = {
+        name: [_rounded(figure.low), _rounded(figure.high)]
+        for name, figure in all_figures.items()
+        if figure.low is not None and figure.high is not None and figure.low == figure.low  # no NaN
+    }
+    return values
 
 
 def failures(all_figures: Mapping[str, Figure], but: Collection[str] = ()) -> list[str]:

@@ -1,6 +1,7 @@
 """The run's last line: its keys, what each figure is made of, and what becomes of one that cannot be had."""
 
 import json
+import math
 
 import pytest
 
@@ -30,8 +31,14 @@ def everybody():
 def test_the_last_line_has_exactly_the_promised_keys_in_their_order(everybody):
     made = line(figures(everybody, {}))
 
-    assert ", ".join(made) == PROMISED
-    assert set(BOUNDS) == set(made)
+    assert ", ".join(made) == f"{PROMISED}, spread"
+    assert {*BOUNDS, "spread"} == set(made)
+
+
+def test_the_last_line_says_how_far_a_figure_varied_where_it_has_a_spread():
+    made = line({"one": Figure(2.0, 1.5, 2.5), "other": Figure(1.0), "none": Figure(3.0, math.nan, math.nan)})
+
+    assert made == {"one": 2, "other": 1, "none": 3, "spread": {"one": [1.5, 2.5]}}
 
 
 def test_a_ratio_is_ours_over_theirs(everybody):
