@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from service.adapters.postgres import Database, PostgresUpkeep
 from service.settings import load_settings
 from service.wiring import Broker, open_broker
 from worker.jobs import MOST_AT_A_SWEEP
+
+_AT_MOST_S = 10.0
 
 
 async def sweep(where: Site, base: Filled, sized: Filled, rounds: int) -> dict[str, object]:
@@ -66,9 +69,13 @@ async def _sweep(broker: Broker, due: int) -> float:
     began, rotated = time.perf_counter(), 0
     while rotated < due:
         swept = await broker.sweeps.sweep(CLIENT, MOST_AT_A_SWEEP)
-        if not swept.claimed:
-            raise LookupError(f"Of {due} pairs that were due {rotated} were replaced.")
         rotated += swept.rotated
+        if swept.claimed:
+            continue
+        # On a busy machine a broker may know the database's clock, or Redis' budget, only a moment later.
+        if time.perf_counter() - began > _AT_MOST_S:
+            raise LookupError(f"Of {due} pairs that were due {rotated} were replaced.")
+        await asyncio.sleep(0.05)
     return (time.perf_counter() - began) * 1000
 
 
