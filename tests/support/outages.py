@@ -1,10 +1,10 @@
 """What the broker asks of Redis, one row a question, with the answer it must have while Redis is away."""
 
-import asyncio
 from contextlib import asynccontextmanager
 
 from service.broker.ports import LeaseState
 from tests.support.cached import ANNA, BERT, a_fingerprint, a_token
+from tests.support.waited import Waited
 from tests.support.worlds import MemoryWorld, RedisWorld
 
 AT_MOST_S = 0.25
@@ -48,10 +48,9 @@ WRITES = [name for name in QUESTIONS if name not in {"find", "current", "recentl
 
 async def in_time(coroutine):
     """Its result, which must not have taken longer than allowed."""
-    loop = asyncio.get_running_loop()
-    started_at = loop.time()
-    result = await coroutine
-    assert loop.time() - started_at < AT_MOST_S + LEEWAY_S
+    async with Waited() as waited:
+        result = await coroutine
+    assert waited.seconds < AT_MOST_S + LEEWAY_S
     return result
 
 
