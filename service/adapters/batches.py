@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextvars import Context
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, Generic, TypeVar
@@ -25,12 +24,6 @@ Told = Callable[[Answer | None, BaseException | None], None]
 """Told the answer, or why there is none; must not raise."""
 
 
-@dataclass(slots=True)
-class _Asked(Generic[Answer]):
-    at: float
-    waiters: list[Told[Answer]] = field(default_factory=list)
-
-
 class Batcher(Generic[Item, Answer]):
     """Asks for equal items once, for at most `most` in one batch, with at most `in_flight` batches out."""
 
@@ -38,7 +31,8 @@ class Batcher(Generic[Item, Answer]):
         self._fetch = fetch
         self._most = most
         self._in_flight = in_flight
-        self._asked: dict[Item, _Asked[Answer]] = {}
+        self._asked: dict[Item, tuple[float, list[Told[Answer]]]] = {}
+        """When each was asked first, and who is to be told."""
         self._planned = False
         self._loop: asyncio.AbstractEventLoop | None = None
         # A batch is nobody's in particular: what is noted of it must not bear the name of who asked first.
@@ -59,8 +53,9 @@ class Batcher(Generic[Item, Answer]):
             loop = self._loop = asyncio.get_running_loop()
         asked = self._asked.get(item)
         if asked is None:
-            asked = self._asked[item] = _Asked(loop.time())
-        asked.waiters.append(told)
+            self._asked[item] = (loop.time(), [told])
+        else:
+            asked[1].append(told)
         if not self._planned and len(self._out) < self._in_flight:
             self._planned = True
             loop.call_soon(self._send, context=self._context)
@@ -77,16 +72,16 @@ class Batcher(Generic[Item, Answer]):
         while self._asked and len(self._out) < self._in_flight:
             items = list(islice(self._asked, self._most))
             batch = [self._asked.pop(item) for item in items]
-            task = asyncio.get_running_loop().create_task(self._fetch(items, batch[0].at))
+            task = asyncio.get_running_loop().create_task(self._fetch(items, batch[0][0]))
             self._out.add(task)
-            task.add_done_callback(partial(self._hand_out, batch))
+            task.add_done_callback(partial(self._hand_out, [told for _, told in batch]))
 
-    def _hand_out(self, batch: list[_Asked[Answer]], task: asyncio.Task[Sequence[Answer]]) -> None:
+    def _hand_out(self, batch: list[list[Told[Answer]]], task: asyncio.Task[Sequence[Answer]]) -> None:
         self._out.discard(task)
         failure = asyncio.CancelledError() if task.cancelled() else task.exception()
         answers: Sequence[Answer | None] = [None] * len(batch) if failure is not None else task.result()
-        for asked, answer in zip(batch, answers, strict=True):
-            for told in asked.waiters:
+        for all_told, answer in zip(batch, answers, strict=True):
+            for told in all_told:
                 _tell(told, answer, failure)
         # Not in this context: whoever was told may have left something of its own in it.
         self._context.run(self._send)

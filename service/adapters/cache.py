@@ -172,14 +172,12 @@ class RedisCache:
         (reply,) = await self._link.cache.exchange([find_call(looks)], asked_at)
         if isinstance(reply, RedisUnavailable):
             return [None] * len(looks)
-        if not isinstance(reply, list) or len(reply) != len(looks):
+        if not isinstance(reply, list) or len(reply) != 2 * len(looks):
             self._observer.note("cache.foreign", reason="not an answer to this question")
             return [None] * len(looks)
         now = self._clock()
-        return [
-            self._read(look, token, held, sent_at, now)
-            for look, (token, held) in zip(looks, reply, strict=True)
-        ]
+        held = iter(reply)
+        return [self._read(look, next(held), next(held), sent_at, now) for look in looks]
 
     def _read(
         self, look: Look, token: bytes | None, held: bytes | None, sent_at: float, now: datetime

@@ -40,27 +40,42 @@ end
 _FIND = Script(
     _READ
     + """
-local found = {}
-for place, name in ipairs(KEYS) do
-  local token, held = false, false
-  if string.sub(name, 1, 5) == 'tb:t:' then
-    token = read(name)
-    local round, user = string.match(token or '', '^(%w+):(%w+):')
-    held = read('tb:u:' .. (user or 'nobody'))
-    if token and not user then held = '?' end
-    local stands = string.match(held or '', '^%d+:(%w+):')
-    if not held or (stands and stands ~= round) then token, held = false, false end
-  else
-    held = read(name)
+local function one_by_one(name)
+  if string.sub(name, 1, 5) ~= 'tb:t:' then return false, read(name) end
+  local token = read(name)
+  local round, user = string.match(token or '', '^(%w+):(%w+):')
+  local held = read('tb:u:' .. (user or 'nobody'))
+  if token and not user then held = '?' end
+  local stands = string.match(held or '', '^%d+:(%w+):')
+  if not held or (stands and stands ~= round) then return false, false end
+  return token, held
+end
+
+local values, users, rounds, found = redis.call('MGET', unpack(KEYS)), {}, {}, {}
+for place = 1, #KEYS do
+  local user
+  if values[place] and string.byte(KEYS[place], 4) == 116 then
+    rounds[place], user = string.match(values[place], '^(%w+):(%w+):')
   end
-  found[place] = {token, held}
+  users[place] = 'tb:u:' .. (user or 'nobody')
+end
+local held = redis.call('MGET', unpack(users))
+for place = 1, #KEYS do
+  local token, user, round = values[place], held[place], rounds[place]
+  if not round and token and string.byte(KEYS[place], 4) == 117 then
+    token, user = false, token
+  elseif not (round and user and string.match(user, '^%d+:(%w+):') == round) then
+    token, user = one_by_one(KEYS[place])
+  end
+  found[2 * place - 1], found[2 * place] = token, user
 end
 return found
 """,
     writes=False,
 )
-# KEYS: names of users or tokens. Returns {token or nil, user's value or nil} for each. A token that is not
-# there, and one whose round has ended, cost the same and are answered alike.
+# KEYS: names of users or tokens. Returns token or nil, user's value or nil of each, in one list. What is
+# there in order is read for all at once; the rest is looked at one by one, at twice the price. A token that
+# is not there, and one whose round has ended, cost the same and are answered alike.
 
 _PUT = Script(
     _READ

@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Protocol
 
 import orjson
 
+from service.adapters.vault import bound_to
 from service.broker.errors import SealBroken
 from service.broker.model import Binding, CurrentToken, Fingerprint, LineageEntry, UserKey
 
 _TOKEN_COLUMN = "redis.token"
 _USER_COLUMN = "redis.user"
+_DIGEST_BYTES = 32
 _OTHERS_FORM = (KeyError, TypeError, ValueError)
 _OF_ANOTHER_RELEASE = "A cached value has the form of another release."
 """What another release has sealed in another form counts as what does not open: it is a miss."""
@@ -29,8 +32,8 @@ class Vault(Protocol):
     def seal(self, plaintext: str, *, client: str, user_id: str, generation: int, column: str) -> bytes:
         """Return the sealed text."""
 
-    def opened(self, sealed: bytes, client: str, user_id: str, generation: int, column: str) -> bytes:
-        """Return the text's bytes; raises SealBroken when it was not sealed for just this."""
+    def opened(self, sealed: bytes, name: bytes) -> bytes:
+        """Return the text's bytes; raises SealBroken when it was not sealed as what `bound_to` names."""
 
 
 def hashed(key: UserKey) -> str:
@@ -93,7 +96,7 @@ class Values:
             generation = int(digits)
         except ValueError:
             raise SealBroken from None
-        text = self.vault.opened(sealed, key.client, key.user_id, generation, _USER_COLUMN)
+        text = self.vault.opened(sealed, bound_to(key.client, key.user_id, generation, _USER_COLUMN))
         try:
             return _current(key, generation, orjson.loads(text))
         except _OTHERS_FORM as error:
@@ -102,14 +105,9 @@ class Values:
     def write_token(self, fingerprint: Fingerprint, entry: LineageEntry) -> bytes:
         """Return whose token this is, as it is kept: sealed for its fingerprint."""
         fields = [entry.key.client, entry.key.user_id, entry.generation, entry.counts_until]
-        client, user_id, generation, column = _bound_to(fingerprint)
-        return self.vault.seal(
-            orjson.dumps(fields).decode(),
-            client=client,
-            user_id=user_id,
-            generation=generation,
-            column=column,
-        )
+        stand_in = _in_place_of_a_user(fingerprint.key_id, fingerprint.digest)
+        text = orjson.dumps(fields).decode()
+        return self.vault.seal(text, client="", user_id=stand_in, generation=0, column=_TOKEN_COLUMN)
 
     def read_token(self, fingerprint: Fingerprint, value: bytes) -> LineageEntry:
         """Read `<round>:<hashed user>:<sealed>`."""
@@ -117,7 +115,8 @@ class Values:
             _, _, sealed = value.split(b":", 2)
         except ValueError:
             raise SealBroken from None
-        text = self.vault.opened(sealed, *_bound_to(fingerprint))
+        front, back = _around_digest(fingerprint.key_id)
+        text = self.vault.opened(sealed, b"%b%b%b" % (front, fingerprint.digest.hex().encode(), back))
         try:
             client, user_id, generation, counts_until = orjson.loads(text)
             return LineageEntry(UserKey(client, user_id), generation, datetime.fromisoformat(counts_until))
@@ -125,9 +124,18 @@ class Values:
             raise SealBroken(_OF_ANOTHER_RELEASE) from error
 
 
-def _bound_to(fingerprint: Fingerprint) -> tuple[str, str, int, str]:
-    """Whose it is shows only once it is open, so the fingerprint stands where a user would."""
-    return "", f"{fingerprint.key_id}:{fingerprint.digest.hex()}", 0, _TOKEN_COLUMN
+def _in_place_of_a_user(key_id: str, digest: bytes) -> str:
+    """Whose a token is shows only once it is open, so the fingerprint stands where a user would."""
+    return f"{key_id}:{digest.hex()}"
+
+
+@lru_cache(maxsize=16)
+def _around_digest(key_id: str) -> tuple[bytes, bytes]:
+    """Return what stands before and after the digest in the name that a token's value is sealed as."""
+    any_digest = bytes(_DIGEST_BYTES)
+    name = bound_to("", _in_place_of_a_user(key_id, any_digest), 0, _TOKEN_COLUMN)
+    front, _, back = name.rpartition(any_digest.hex().encode())
+    return front, back
 
 
 def _current(key: UserKey, generation: int, fields: Mapping[str, Any]) -> CurrentToken:

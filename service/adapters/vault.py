@@ -71,18 +71,19 @@ class Vault:
         # A random nonce is safe for 2^32 seals under one key (NIST SP 800-38D, 8.3): they are counted.
         self._sealed[key_id] += 1
         nonce = os.urandom(NONCE_BYTES)
-        bound_to = _bound_to(client, user_id, generation, column)
-        return prefix + nonce + key.encrypt(nonce, _encode(plaintext), bound_to)
+        name = bound_to(client, user_id, generation, column)
+        return prefix + nonce + key.encrypt(nonce, _encode(plaintext), name)
 
     def open(self, sealed: bytes, *, client: str, user_id: str, generation: int, column: str) -> str:
         """Return the text; SealBroken unless it was sealed as exactly this and is whole."""
         try:
-            return self.opened(sealed, client, user_id, generation, column).decode("utf-8", "surrogatepass")
+            text = self.opened(sealed, bound_to(client, user_id, generation, column))
+            return text.decode("utf-8", "surrogatepass")
         except UnicodeDecodeError:
             raise SealBroken(_ALTERED) from None
 
-    def opened(self, sealed: bytes, client: str, user_id: str, generation: int, column: str) -> bytes:
-        """Return what `open` returns, as bytes."""
+    def opened(self, sealed: bytes, name: bytes) -> bytes:
+        """Return what `open` returns, as bytes; `name` is what `bound_to` returns."""
         _, prefix, key, ring = self._ring
         sealed, begin = bytes(sealed), len(prefix)
         if not sealed.startswith(prefix):
@@ -90,9 +91,9 @@ class Vault:
             if key_id not in ring:
                 raise SealKeyMissing
             key = ring[key_id]
-        end, bound_to = begin + NONCE_BYTES, _bound_to(client, user_id, generation, column)
+        end = begin + NONCE_BYTES
         try:
-            return key.decrypt(sealed[begin:end], sealed[end:], bound_to)
+            return key.decrypt(sealed[begin:end], sealed[end:], name)
         except (InvalidTag, ValueError):
             raise SealBroken(_ALTERED) from None
 
@@ -111,7 +112,7 @@ def _key_of(sealed: bytes) -> tuple[bytes, int]:
     return key_id, len(VERSION) + len(key_id) + 2
 
 
-def _bound_to(client: str, user_id: str, generation: int, column: str) -> bytes:
+def bound_to(client: str, user_id: str, generation: int, column: str) -> bytes:
     """Name what a value is sealed as; with each part's length before it no two names are alike."""
     return _encode(f"v1|{len(client)}:{client}|{len(user_id)}:{user_id}|{generation}|{len(column)}:{column}")
 

@@ -6,9 +6,10 @@ What the request is about is learned on the way. Decides nothing: an answer is t
 from __future__ import annotations
 
 from asyncio import get_running_loop
+from functools import lru_cache
 from typing import Protocol
 
-from service.api.peers import Peers
+from service.api.peers import Address, Peers
 from service.api.routes import Call, Operation
 from service.broker.asking import LONGEST_AGENT, Asking, begin, end
 from service.broker.behind import DONE
@@ -59,7 +60,13 @@ class Auditing:
         """Return who asks in this request."""
         # No more than is hashed: much of this may wait to be told, and a stranger chooses how long it is.
         agent = call.request.headers.get("User-Agent", "")[:LONGEST_AGENT]
-        return Asking(call.request_id, self._peers.address_of(call.request), call.origin, agent, caller)
+        address = _text(self._peers.address_of(call.request))
+        return Asking(call.request_id, address, call.origin, agent, caller)
+
+
+@lru_cache(maxsize=1024)
+def _text(address: Address | None) -> str | None:
+    return None if address is None else str(address)
 
 
 class _Bracket:

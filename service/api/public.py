@@ -5,8 +5,11 @@ The path of a good answer is short on purpose; nothing on it parses a body or bu
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 from importlib import resources
+
+from aiohttp import web
 
 from service.api.answer import OPEN, Answer
 from service.api.auditing import Auditing
@@ -88,6 +91,10 @@ class PublicDoor:
         """Answer a browser that holds a token, and keep what came of it."""
         with self.auditing.exchange(call):
             return await self._refresh(call)
+
+    def caller_of(self, request: web.BaseRequest) -> Hashable:
+        """Return where a request comes from, as addresses are counted."""
+        return one_caller(self._peers.address_of(request))
 
     async def _refresh(self, call: Call) -> Answer:
         require_fetch(call)

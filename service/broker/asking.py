@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 from service.broker.model import Fingerprint, LineageEntry, UserKey
 
@@ -15,15 +14,15 @@ LONGEST_AGENT = 1024
 """So much of a user agent is taken note of."""
 
 
-Address = IPv4Address | IPv6Address
-
-
 @dataclass(slots=True)
 class Asking:
-    """One request as its door sees it; `agent` is its raw beginning, and goes no further than its hash."""
+    """One request as its door sees it; `agent` is its raw beginning, and goes no further than its hash.
+
+    `address` is the caller's as text: compared for every exchange, and text keeps its hash.
+    """
 
     request_id: str
-    address: Address | None = None
+    address: str | None = None
     origin: str | None = None
     agent: str = ""
     actor: str | None = None

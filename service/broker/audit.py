@@ -8,16 +8,14 @@ which are written with the change itself.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache, lru_cache
-from ipaddress import IPv4Address, IPv6Address
+from functools import cache
 from itertools import islice
 from random import getrandbits
-from typing import NamedTuple
 
-from service.broker.asking import Address, Asking, was_refused, who_asks
+from service.broker.asking import Asking, was_refused, who_asks
 from service.broker.errors import BrokerError, Invalid
 from service.broker.model import Event, EventKind, Fact, Recorded, UserKey
 from service.broker.ports import Clock, EventStore, Fingerprints, Observer
@@ -40,69 +38,59 @@ _REASONS = frozenset({"session.refused"})
 """And this says why the exchange that is going on is refused."""
 
 
-_Number = tuple[int, int]
-"""An address: its version and its bits."""
+_What = tuple[UserKey, str, str | None, str | None, int | None]
+"""Of whom what happened: the event, its outcome, why, and the generation it is about."""
+_Who = tuple[int | None, str | None, str | None, str | None, bytes, tuple[str, ...]]
+"""Who asked: the generation presented, actor, origin, address, fingerprint; and whom a sign names besides."""
+_Same = tuple[*_What, *_Who]
+"""What two events have in common that are counted as one. Plain, because one is made of each exchange."""
+_ELIDED = ("elided",)
 
 
-class _What(NamedTuple):
-    """What happened to whom; who asked and when is not part of it."""
-
-    key: UserKey
-    kind: EventKind
-    event: str
-    outcome: str | None = None
-    reason: str | None = None
-    generation: int | None = None
-
-
-class _Who(NamedTuple):
-    """Who asked, as it was when the row began: the request may go on and learn more."""
-
-    request_id: str
-    address: str | None
-    origin: str | None
-    agent: str
-    actor: str | None
-    presented: int | None
-    shown: bytes
-
-
-@dataclass(slots=True, eq=False)
 class _Row:
-    """A row that may still count more of the same; what is to be written of it is made when it is written."""
+    """A row that may still count more of the same; what is to be written of it is made when it is written.
 
-    what: _What
-    who: _Who
-    facts: Mapping[str, Fact] | None
-    same: Hashable
-    at: datetime
-    last_at: datetime
-    count: int = 0
-    id: str = ""
+    By agent and request it is not told apart from others: it has those of the first.
+    """
+
+    __slots__ = ("agent", "at", "count", "facts", "id", "kind", "last_at", "request_id", "same")
+
+    def __init__(
+        self, kind: EventKind, same: _Same, asking: Asking, facts: Mapping[str, Fact] | None, at: datetime
+    ) -> None:
+        self.kind = kind
+        self.same = same
+        self.request_id = asking.request_id
+        self.agent = asking.agent
+        self.facts = facts
+        self.at = self.last_at = at
+        self.count = 0
+        self.id = ""
 
     def now(self, hashed: Callable[[str], str | None]) -> Recorded:
         """Return the row as it is to be written; `hashed` says what is kept of a user agent."""
-        what, who, self.id = self.what, self.who, self.id or _new_id()
-        event = Event(
+        self.id = self.id or _new_id()
+        key, event, outcome, reason, generation, presented, actor, origin, address, shown, _ = self.same
+        said = Event(
             self.at,
-            what.event,
-            what.generation,
-            what.kind,
-            what.outcome,
-            what.reason,
+            event,
+            generation,
+            self.kind,
+            outcome,
+            reason,
             None,
-            who.presented,
-            who.actor,
-            who.request_id or None,
-            who.address,
-            who.origin,
-            hashed(who.agent),
-            who.shown[:_FINGERPRINT_BYTES].hex() or None,
+            presented,
+            actor,
+            self.request_id or None,
+            address,
+            origin,
+            hashed(self.agent),
+            shown[:_FINGERPRINT_BYTES].hex() or None,
             self.facts,
             self.count,
             self.last_at if self.count > 1 else None,
         )
-        return Recorded(self.id, what.key, event)
+        return Recorded(self.id, key, said)
 
 
 class Audit:
@@ -115,7 +103,7 @@ class Audit:
         self._fingerprints = fingerprints
         self._clock = clock
         self._observer = observer
-        self._open: OrderedDict[Hashable, _Row] = OrderedDict()
+        self._open: OrderedDict[_Same, _Row] = OrderedDict()
         self._of_user: dict[UserKey, int] = {}
         self._unwritten: dict[_Row, None] = {}
         self._dropped = 0
@@ -130,13 +118,14 @@ class Audit:
         `now` is for who has read the clock already.
         """
         if asking.key is not None and asking.key.client:  # else it is what is weighed for a token of nobody
-            what = _What(asking.key, EventKind.EXCHANGE, event, outcome, asking.reason, asking.generation)
-            self._keep(what, asking, now=now)
+            what = (asking.key, event, outcome, asking.reason, asking.generation)
+            self._keep(EventKind.EXCHANGE, what, asking, now or self._clock())
 
     def refused(self, asking: Asking, act: str, outcome: str) -> None:
         """Keep that an order about a user was not carried out; one that was is kept with its change."""
         if asking.key is not None:
-            self._keep(_What(asking.key, EventKind.ACT, "act.refused", outcome, act), asking)
+            what = (asking.key, "act.refused", outcome, act, None)
+            self._keep(EventKind.ACT, what, asking, self._clock())
 
     def hear(self, event: str, key: UserKey, facts: Mapping[str, object]) -> None:
         """Keep what the observer was told about a user, so many `times`, if it is of a kind that is kept."""
@@ -148,8 +137,8 @@ class Audit:
         reason, times = said.pop("kind", None), int(said.pop("times", 1))
         asking = replace(who_asks() or Asking(""))
         asking.presented = int(said.pop("generation", 0)) or asking.presented
-        what = _What(key, kind, event, reason=None if reason is None else str(reason))
-        self._keep(what, asking, said or None, times)
+        what = (key, event, None, None if reason is None else str(reason), None)
+        self._keep(kind, what, asking, self._clock(), said or None, times)
 
     async def flush(self) -> int:
         """Write what came together; what cannot be written now is kept for the next time."""
@@ -195,39 +184,33 @@ class Audit:
 
     def _keep(
         self,
+        kind: EventKind,
         what: _What,
         asking: Asking,
+        now: datetime,
         facts: Mapping[str, Fact] | None = None,
         times: int = 1,
-        now: datetime | None = None,
     ) -> None:
-        now = now or self._clock()
-        shown = b"" if asking.fingerprint is None else asking.fingerprint.digest
-        # Not by agent or request: who varies those at will would get a row for each.
-        # Whom a sign names besides is part of what it says; figures are not.
-        named = tuple(fact for fact in (facts or {}).values() if isinstance(fact, str))
-        address = _numbered(asking.address)
-        same: Hashable = (what, shown, address, asking.origin, asking.actor, asking.presented, named)
+        same = _same(what, asking, facts)
         row = self._open.get(same)
         if row is None or now - row.at >= TOGETHER:
             self._close(now)
+            row = None if row is None else self._open.get(same)
+        begun = 0 if row is not None else self._of_user.get(what[0], 0)
+        if begun >= MOST_OF_ONE_USER:
+            asking, facts = Asking(asking.request_id, actor=asking.actor), {"elided": True}
+            same = _same(what, asking, facts, _ELIDED)
             row = self._open.get(same)
-        if row is None and self._of_user.get(what.key, 0) >= MOST_OF_ONE_USER:
-            same, asking, facts = _elided(what, asking)
-            row, shown, address = self._open.get(same), b"", None
         if len(self._unwritten) >= MOST_OPEN and (row is None or row not in self._unwritten):
             self._dropped += times
             return
         if row is None:
-            row = self._begin(same, _Row(what, _who(asking, address, shown), facts, same, now, now))
-        # What is taken in behind may be older than what was kept at once.
-        row.count, row.last_at = row.count + times, max(row.last_at, now)
+            row = self._open[same] = _Row(kind, same, asking, facts, now)
+            self._of_user[what[0]] = begun + 1
+        elif now > row.last_at:  # what is taken in behind may be older than what was kept at once
+            row.last_at = now
+        row.count += times
         self._unwritten[row] = None
-
-    def _begin(self, same: Hashable, row: _Row) -> _Row:
-        self._open[same] = row
-        self._of_user[row.what.key] = self._of_user.get(row.what.key, 0) + 1
-        return row
 
     def _hashed(self, agent: str) -> str | None:
         """Return what is kept of a user agent: agents are told apart, and none can be read."""
@@ -239,10 +222,11 @@ class Audit:
             row = next(iter(self._open.values()))
             if len(self._open) < MOST_OPEN and now - row.at < TOGETHER:
                 return
-            del self._open[row.same]
-            key = row.what.key
-            self._of_user[key] -= 1
-            if not self._of_user[key]:
+            (key, *_), _ = self._open.popitem(last=False)
+            others = self._of_user[key] - 1
+            if others:
+                self._of_user[key] = others
+            else:
                 del self._of_user[key]
 
 
@@ -254,24 +238,18 @@ def _new_id() -> str:
     return f"{getrandbits(128) & _UUID_RANDOM | _UUID_VERSION:032x}"
 
 
-def _who(asking: Asking, address: _Number | None, shown: bytes) -> _Who:
-    known = None if address is None else _text(*address)
-    return _Who(asking.request_id, known, asking.origin, asking.agent, asking.actor, asking.presented, shown)
+def _same(
+    what: _What, asking: Asking, facts: Mapping[str, Fact] | None, named: tuple[str, ...] = ()
+) -> _Same:
+    """Return what another one must have alike to be counted in the same row.
 
-
-def _numbered(address: Address | None) -> _Number | None:
-    """Return what is compared in an address's place: its own hash is made of text, each time."""
-    return None if address is None else (address.version, int(address))
-
-
-@lru_cache(maxsize=1024)
-def _text(version: int, number: int) -> str:
-    return str(IPv4Address(number) if version == 4 else IPv6Address(number))  # noqa: PLR2004
-
-
-def _elided(what: _What, asking: Asking) -> tuple[Hashable, Asking, Mapping[str, Fact]]:
-    """Return what is left of one too many: what it was, and which of the callers, who are few."""
-    return (what, asking.actor), Asking(asking.request_id, actor=asking.actor), {"elided": True}
+    Not the agent or the request: who varies those at will would get a row for each. Whom a sign names besides
+    is part of what it says; figures are not.
+    """
+    if facts and not named:
+        named = tuple([fact for fact in facts.values() if isinstance(fact, str)])
+    shown = b"" if asking.fingerprint is None else asking.fingerprint.digest
+    return (*what, asking.presented, asking.actor, asking.origin, asking.address, shown, named)
 
 
 class _Heard:

@@ -56,19 +56,16 @@ class Addresses:
 
     def __init__(self, most_tokens: int = _MOST_TOKENS) -> None:
         self._most_tokens = most_tokens
-        self._seen: OrderedDict[Token, dict[Hashable, datetime]] = OrderedDict()
+        self._seen: OrderedDict[Token, tuple[tuple[Hashable, datetime], ...]] = OrderedDict()
+        """Each address with when it was last seen, the last one last: most tokens come once, from one."""
 
     def count(self, token: Token, address: Hashable, now: datetime) -> int:
         """Return how many, this one included; counts no further than one more than there may be."""
-        seen = self._seen.pop(token, None)
-        if seen is None:
-            seen = {}
-        else:
-            seen.pop(address, None)
-        seen[address] = now
+        seen = self._seen.pop(token, ())
+        seen = (*[one for one in seen if one[0] != address], (address, now)) if seen else ((address, now),)
         if len(seen) > MOST_ADDRESSES:
-            lately = [(other, at) for other, at in seen.items() if now - at < _HOUR]
-            seen = dict(lately[-MOST_ADDRESSES - 1 :])
+            lately = [one for one in seen if now - one[1] < _HOUR]
+            seen = tuple(lately[-MOST_ADDRESSES - 1 :])
         self._seen[token] = seen
         if len(self._seen) > self._most_tokens:
             self._seen.popitem(last=False)
@@ -171,7 +168,7 @@ class Reuses:
 
 
 def _remember(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+    known.pop(key, None)
     known[key] = value
-    known.move_to_end(key)
     if len(known) > _MOST_TOKENS:
         known.popitem(last=False)

@@ -6,13 +6,12 @@ What is lost here in a crash costs one refresh on request instead of ahead of ti
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import replace
 from datetime import datetime
 
 from service.broker.model import CurrentToken, UserKey
 from service.broker.ports import Clock, GrantStore, Use
 
-_REMEMBERED = 100_000
+_REMEMBERED = 50_000
 
 
 class Uses:
@@ -22,17 +21,18 @@ class Uses:
         self._store = store
         self._clock = clock
         self._pending: dict[UserKey, Use] = {}
-        self._known: OrderedDict[tuple[UserKey, bool], int] = OrderedDict()
+        self._known: tuple[OrderedDict[UserKey, int], ...] = (OrderedDict(), OrderedDict())
+        """The generation last noted of each user: what services were given, and browsers."""
 
     def note(self, current: CurrentToken, *, by_browser: bool, at: datetime | None = None) -> None:
         """Remember that this generation's token was given to somebody, `at` this instant or now."""
-        known = (current.key, by_browser)
-        if self._known.get(known) == current.generation:
+        key, generation, known = current.key, current.generation, self._known[by_browser]
+        if known.get(key) == generation:
             return
-        self._known[known] = current.generation
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        self._add(Use(current.key, current.generation, at or self._clock(), by_browser))
+        known[key] = generation
+        if len(known) > _REMEMBERED:
+            known.popitem(last=False)
+        self._add(Use(key, generation, at or self._clock(), by_browser))
 
     async def flush(self) -> int:
         """Write what has come together; what cannot be written now is kept for the next time."""
@@ -54,5 +54,5 @@ class Uses:
         other = self._pending.get(use.key)
         if other is not None:
             newer = max(use, other, key=lambda one: (one.generation, one.at))
-            use = replace(newer, by_browser=use.by_browser or other.by_browser)
+            use = newer._replace(by_browser=use.by_browser or other.by_browser)
         self._pending[use.key] = use

@@ -1,7 +1,6 @@
 """A shelf for what the audit writes, and exchanges to keep there."""
 
 import asyncio
-from ipaddress import ip_address
 
 from service.adapters.vault import FingerprintRing
 from service.broker.asking import Asking
@@ -10,7 +9,7 @@ from tests.support.cached import ANNA
 
 RING = FingerprintRing([("f1", b"f" * 32), ("f0", b"0" * 32)])
 TOKEN, AGENT = "hush.access-token.of-a-user", "Browser/1.0 (hush)"
-HOME = ip_address("203.0.113.7")
+HOME = "203.0.113.7"
 
 
 class Shelf:

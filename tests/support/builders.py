@@ -124,4 +124,4 @@ def a_settlement(claim, name="next", **changes):
 
 def a_use(grant, *, at=NOON, by_browser=False, **changes):
     """Somebody was given the grant's current token."""
-    return replace(Use(grant.key, grant.generation, at, by_browser), **changes)
+    return Use(grant.key, grant.generation, at, by_browser)._replace(**changes)

@@ -27,7 +27,7 @@ def audit(shelf, notes):
 
 async def test_what_is_elided_is_never_counted_as_another_callers(audit, shelf):
     for number in range(MOST_OF_ONE_USER):
-        exchange(audit, address=ip_address(number))
+        exchange(audit, address=str(ip_address(number)))
     exchange(audit, actor="backend", times=2)
     exchange(audit, actor="reports", times=3)
     await audit.flush()

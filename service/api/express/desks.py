@@ -17,7 +17,6 @@ from service.api.cors import require_fetch
 from service.api.express.hits import Express, Visit
 from service.api.frame import given_id, new_id
 from service.api.internal import TOKEN_ROUTE
-from service.api.limits import one_caller
 from service.api.operations import TOKEN
 from service.api.routes import Call
 from service.api.views import fresh_token, service_token
@@ -84,10 +83,9 @@ class Browsers:
         call = Call(cast("web.BaseRequest", request), route=self.route)
         self._door.origins.admit(call)
         require_fetch(call)
-        asking = self._door.auditing.who(call)
-        page = request.headers.memo["page"] = _Page(
-            asking, call.sharing, one_caller(asking.address), given_id(request.headers)
-        )
+        asking, caller = self._door.auditing.who(call), self._door.caller_of(call.request)
+        page = _Page(asking, call.sharing, caller, given_id(request.headers))
+        request.headers.memo["page"] = page
         return page
 
 

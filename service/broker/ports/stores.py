@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.broker.model import (
     Claim,
@@ -63,8 +63,7 @@ class Aftermath:
     event: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """Somebody was given this generation's token; `by_browser` when through the refresh endpoint."""
 
     key: UserKey
