@@ -5,6 +5,7 @@ So a moment in which the machine was slow falls on all of them alike.
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bench.contestants import Contestant
 from bench.generator import Load, LoadFailed
+from bench.machine import busy_s
 from bench.samples import UNTIMED, Burst, Rules, Summary, summarize
 
 Say = Callable[[str], None]
@@ -94,6 +96,8 @@ def _shuffled(scores: Sequence[Score]) -> list[Score]:
 def _burst(one: Contestant, load: Load, plan: Plan, number: int) -> Burst:
     one.before()
     before = one.answers_by_source()
+    rest = max(os.sched_getaffinity(0))  # the one core that the generator runs on, and we do
+    began, busy = time.monotonic(), busy_s(rest)
     found = load.burst(
         one.port,
         one.requests,
@@ -103,6 +107,7 @@ def _burst(one: Contestant, load: Load, plan: Plan, number: int) -> Burst:
         burst_s=plan.burst_s if number > 0 else plan.first_warm_s,
         watched=one.program.pids,
     )
+    rest_share = min(1.0, (busy_s(rest) - busy) / (time.monotonic() - began))
     one.cursor = found["next"]
     wrong = found["wrong_status"] + found["wrong_body"] + found["broken"]
     return Burst(
@@ -114,6 +119,7 @@ def _burst(one: Contestant, load: Load, plan: Plan, number: int) -> Burst:
         p50_ms=found["p50_ms"],
         p99_ms=found["p99_ms"],
         on_path=one.share_on_path(before, _settled_sources(one)),
+        rest_share=rest_share,
     )
 
 

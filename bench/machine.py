@@ -62,6 +62,15 @@ def cpu_s(pids: list[int]) -> float:
     return sum(_of_process(pid) for pid in pids)
 
 
+def busy_s(core: int) -> float:
+    """Return how long a core has been busy since the machine began, in steps of a hundredth of a second."""
+    line = next(
+        line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} ")
+    )
+    user, nice, system, _, _, *others = [int(field) for field in line.split()[1:9]]
+    return (user + nice + system + sum(others)) / os.sysconf("SC_CLK_TCK")
+
+
 def _of_process(pid: int) -> float:
     total = 0
     for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):

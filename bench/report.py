@@ -9,7 +9,7 @@ from bench.figures import Figure, Results
 from bench.samples import Summary
 
 _HEAD = (
-    f"{'contestant':<38} {'req/s p90':>9} {'median':>8} {'x bare':>7} {'us/req':>7} {'core':>5} "
+    f"{'contestant':<38} {'req/s p90':>9} {'median':>8} {'x bare':>7} {'us/req':>7} {'core':>5} {'rest':>5} "
     f"{'p50 ms':>7} {'p99 ms':>7} {'bursts':>7}"
 )
 
@@ -31,10 +31,11 @@ def contestants_table(results: Results, titles: Mapping[str, str]) -> list[str]:
 def _row(title: str, found: Summary, base: float | None) -> list[str]:
     if not found.bursts:
         return [f"{title:<38} {found.why}"]
+    rest = f"{'-':>5}" if found.rest_share is None else f"{found.rest_share:5.2f}"
     times = f"{found.rate / base:7.2f}" if base else f"{'-':>7}"
     line = (
         f"{title:<38} {found.rate:9.0f} {found.usual_rate:8.0f} {times} {found.cpu_us:7.1f} "
-        f"{found.core_share:5.2f} {found.p50_ms:7.2f} {found.p99_ms:7.2f} "
+        f"{found.core_share:5.2f} {rest} {found.p50_ms:7.2f} {found.p99_ms:7.2f} "
         f"{len(found.bursts):>3}/{len(found.bursts) + (found.refused if found.stands else 0):<3}"
     )
     return [line] if found.stands else [line, f"{'':<38} no figure: {found.why}"]

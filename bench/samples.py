@@ -27,6 +27,8 @@ class Burst:
     p99_ms: float
     on_path: float = 1.0
     """The share of answers that came from where this contestant's answers are to come from."""
+    rest_share: float | None = None
+    """How busy the core was that the generator and the stores share."""
 
     @property
     def rate(self) -> float:
@@ -61,7 +63,10 @@ class Rules:
         if burst.on_path < self.on_path:
             return f"only {burst.on_path:.0%} of the answers came from where they should"
         if burst.core_share < self.busy:
-            return f"the server used {burst.core_share:.0%} of a core, not {self.busy:.0%}"
+            rest = (
+                "" if burst.rest_share is None else f", the generator and the stores {burst.rest_share:.0%}"
+            )
+            return f"the server used {burst.core_share:.0%} of its core, not {self.busy:.0%}{rest}"
         return None
 
 
@@ -101,6 +106,12 @@ class Summary:
     def core_share(self) -> float:
         """The median share of a core."""
         return median(burst.core_share for burst in self.bursts)
+
+    @property
+    def rest_share(self) -> float | None:
+        """The median share of the core of everything else."""
+        known = [burst.rest_share for burst in self.bursts if burst.rest_share is not None]
+        return median(known) if known else None
 
     @property
     def p50_ms(self) -> float:

@@ -9,10 +9,8 @@ from bench.samples import UNTIMED, Burst, Rules, ratio, spread, summarize
 RULES = Rules(least=3)
 
 
-def a_burst(number=1, *, answers=1000, core=1.0, wrong=0, on_path=1.0):
-    return Burst(
-        number, answers, wrong, seconds=0.25, server_cpu_s=0.25 * core, p50_ms=3, p99_ms=6, on_path=on_path
-    )
+def a_burst(number=1, *, answers=1000, core=1.0, wrong=0, **more):
+    return Burst(number, answers, wrong, seconds=0.25, server_cpu_s=0.25 * core, p50_ms=3, p99_ms=6, **more)
 
 
 def bursts(*answers, **changes):
@@ -32,7 +30,7 @@ def test_bursts_in_which_the_server_had_its_core_for_less_than_95_percent_make_n
 
     assert not found.stands
     assert "0 of 20 bursts count" in found.why
-    assert "94% of a core" in found.why
+    assert "94% of its core" in found.why
 
 
 def test_an_idle_burst_is_left_out_of_the_figure():
@@ -82,3 +80,8 @@ def test_without_a_common_round_there_is_no_spread():
     one, other = summarize([a_burst(1)], UNTIMED), summarize([a_burst(2)], UNTIMED)
 
     assert all(map(math.isnan, spread(one, other)))
+
+
+def test_what_is_refused_names_how_busy_the_other_core_was():
+    found = summarize(bursts(1000, core=0.8, rest_share=0.97), Rules(least=1))
+    assert "the generator and the stores 97%" in found.why
