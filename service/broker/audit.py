@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import islice
 from random import getrandbits
 
 from service.broker.asking import Asking, was_refused, who_asks
@@ -53,7 +52,7 @@ class _Row:
     By agent and request it is not told apart from others: it has those of the first.
     """
 
-    __slots__ = ("agent", "at", "count", "facts", "id", "kind", "last_at", "request_id", "same")
+    __slots__ = ("agent", "at", "count", "facts", "id", "kind", "last_at", "request_id", "same", "waits")
 
     def __init__(
         self, kind: EventKind, same: _Same, asking: Asking, facts: Mapping[str, Fact] | None, at: datetime
@@ -66,6 +65,7 @@ class _Row:
         self.at = self.last_at = at
         self.count = 0
         self.id = ""
+        self.waits = False
 
     def now(self, hashed: Callable[[str], str | None]) -> Recorded:
         """Return the row as it is to be written; `hashed` says what is kept of a user agent."""
@@ -105,7 +105,7 @@ class Audit:
         self._observer = observer
         self._open: OrderedDict[_Same, _Row] = OrderedDict()
         self._of_user: dict[UserKey, int] = {}
-        self._unwritten: dict[_Row, None] = {}
+        self._unwritten: list[_Row] = []
         self._dropped = 0
 
     def hearing(self, observer: Observer) -> Observer:
@@ -144,17 +144,31 @@ class Audit:
         """Write what came together; what cannot be written now is kept for the next time."""
         written, hashed = 0, cache(self._hashed)
         while self._unwritten:
-            rows = list(islice(self._unwritten, _AT_ONCE))
-            now = [row.now(hashed) for row in rows]
-            await self._write(now)
-            for row, one in zip(rows, now, strict=True):
-                if row.count == one.event.count:
-                    self._unwritten.pop(row, None)
+            rows = self._take()
+            try:
+                await self._write([row.now(hashed) for row in rows])
+            except BaseException:
+                self._put_back(rows)
+                raise
             written += len(rows)
             if len(rows) < _AT_ONCE:
                 break
         self._tell()
         return written
+
+    def _take(self) -> list[_Row]:
+        """Take the rows that have waited longest; what is counted from now on is to be written once more."""
+        rows = self._unwritten[:_AT_ONCE]
+        del self._unwritten[:_AT_ONCE]
+        for row in rows:
+            row.waits = False
+        return rows
+
+    def _put_back(self, rows: Sequence[_Row]) -> None:
+        back = [row for row in rows if not row.waits]
+        for row in back:
+            row.waits = True
+        self._unwritten[:0] = back
 
     async def _write(self, rows: Sequence[Recorded]) -> None:
         """Write these together; a row that the store will never take is dropped, and takes no other along."""
@@ -201,7 +215,7 @@ class Audit:
             asking, facts = Asking(asking.request_id, actor=asking.actor), {"elided": True}
             same = _same(what, asking, facts, _ELIDED)
             row = self._open.get(same)
-        if len(self._unwritten) >= MOST_OPEN and (row is None or row not in self._unwritten):
+        if len(self._unwritten) >= MOST_OPEN and not (row and row.waits):
             self._dropped += times
             return
         if row is None:
@@ -210,7 +224,9 @@ class Audit:
         elif now > row.last_at:  # what is taken in behind may be older than what was kept at once
             row.last_at = now
         row.count += times
-        self._unwritten[row] = None
+        if not row.waits:
+            row.waits = True
+            self._unwritten.append(row)
 
     def _hashed(self, agent: str) -> str | None:
         """Return what is kept of a user agent: agents are told apart, and none can be read."""

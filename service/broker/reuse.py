@@ -12,7 +12,6 @@ from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
 
 from service.broker.asking import Asking, begin, who_asks
 from service.broker.errors import StorageUnavailable
@@ -27,8 +26,8 @@ _HOUR = timedelta(hours=1)
 _MOST_TOKENS = 20_000
 _MOST_WAITING = 10_000
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
+_NOWHERE: tuple[tuple[Hashable, datetime], ...] = ()
+_NEVER = (-1, _NOWHERE)
 NOBODY = UserKey("", "")
 """Whose a token is that is not known."""
 Token = tuple[UserKey, int]
@@ -51,25 +50,30 @@ class _Noticed:
     facts: dict[str, int] = field(default_factory=dict)
 
 
-class Addresses:
-    """From how many addresses a token came within the last hour; of the tokens asked about last."""
+class Tokens:
+    """What is known of the tokens presented last: from where they came, and when they were judged."""
 
-    def __init__(self, most_tokens: int = _MOST_TOKENS) -> None:
-        self._most_tokens = most_tokens
-        self._seen: OrderedDict[Token, tuple[tuple[Hashable, datetime], ...]] = OrderedDict()
-        """Each address with when it was last seen, the last one last: most tokens come once, from one."""
+    def __init__(self, most: int = _MOST_TOKENS) -> None:
+        self._most = most
+        self._known: OrderedDict[Token, tuple[int, tuple[tuple[Hashable, datetime], ...]]] = OrderedDict()
+        """The generation that was current, and each address with when it was last seen, the last one last."""
 
-    def count(self, token: Token, address: Hashable, now: datetime) -> int:
-        """Return how many, this one included; counts no further than one more than there may be."""
-        seen = self._seen.pop(token, ())
-        seen = (*[one for one in seen if one[0] != address], (address, now)) if seen else ((address, now),)
+    def note(self, token: Token, current: int, address: Hashable | None, now: datetime) -> tuple[int, bool]:
+        """Return from how many addresses a token came, and whether it comes first while this is current.
+
+        Of the last hour, this one included; counts no further than one more than there may be.
+        """
+        before, seen = self._known.pop(token, _NEVER)
+        if not seen:
+            seen = _NOWHERE if address is None else ((address, now),)  # most tokens come once
+        elif address is not None:
+            seen = (*[one for one in seen if one[0] != address], (address, now))
         if len(seen) > MOST_ADDRESSES:
-            lately = [one for one in seen if now - one[1] < _HOUR]
-            seen = tuple(lately[-MOST_ADDRESSES - 1 :])
-        self._seen[token] = seen
-        if len(self._seen) > self._most_tokens:
-            self._seen.popitem(last=False)
-        return len(seen)
+            seen = tuple([one for one in seen if now - one[1] < _HOUR][-MOST_ADDRESSES - 1 :])
+        self._known[token] = (current, seen)
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+        return len(seen), before != current
 
 
 class Reuses:
@@ -79,10 +83,9 @@ class Reuses:
         self._store = store
         self._observer = observer
         self._clock = clock
-        self._addresses = Addresses()
+        self._tokens = Tokens()
         self._refused: list[tuple[LineageEntry, str, Asking | None]] = []
-        self._suspects: dict[Token, Asking | None] = {}
-        self._judged: OrderedDict[Token, int] = OrderedDict()
+        self._suspects: list[tuple[Token, Asking | None]] = []
         self._noticed: dict[tuple[Token, Kind], _Noticed] = {}
 
     def note_refused(self, entry: LineageEntry, reason: str) -> None:
@@ -103,13 +106,11 @@ class Reuses:
         `now` is when, and `asking` who asked, where this does not run in the request's own context.
         """
         token, asking = (entry.key, entry.generation), asking or who_asks()
-        now = now or self._clock()
-        if address is not None and self._addresses.count(token, address, now) > MOST_ADDRESSES:
+        addresses, first = self._tokens.note(token, generation, address, now or self._clock())
+        if address is not None and addresses > MOST_ADDRESSES:
             self._notice(token, Kind.MANY_ADDRESSES, asking, addresses=MOST_ADDRESSES + 1)
-        if entry.generation < generation and self._judged.get(token) != generation:
-            _remember(self._judged, token, generation)
-            if len(self._suspects) < _MOST_WAITING:
-                self._suspects[token] = asking
+        if first and entry.generation < generation and len(self._suspects) < _MOST_WAITING:
+            self._suspects.append((token, asking))
 
     async def flush(self) -> None:
         """Tell of what was noticed; what cannot be judged now is kept for the next time."""
@@ -134,15 +135,15 @@ class Reuses:
 
     async def _judge(self) -> None:
         """Notice those that are far behind: generations do not say how many lie between them."""
-        suspects, self._suspects = self._suspects, {}
+        suspects, self._suspects = self._suspects, []
         if not suspects:
             return
         try:
-            distances = await self._store.behind(list(suspects))
+            distances = await self._store.behind([token for token, _ in suspects])
         except StorageUnavailable:
-            self._suspects = suspects | self._suspects
+            self._suspects[:0] = suspects
             raise
-        for (token, asking), distance in zip(suspects.items(), distances, strict=True):
+        for (token, asking), distance in zip(suspects, distances, strict=True):
             if distance > FAR_BEHIND:
                 self._notice(token, Kind.FAR_BEHIND, asking, behind=distance)
 
@@ -165,10 +166,3 @@ class Reuses:
     ) -> None:
         begin(asking)
         self._observer.note(event, key, **facts)
-
-
-def _remember(known: OrderedDict[Key, Value], key: Key, value: Value) -> None:
-    known.pop(key, None)
-    known[key] = value
-    if len(known) > _MOST_TOKENS:
-        known.popitem(last=False)

@@ -6,7 +6,7 @@ import pytest
 
 from service.broker.asking import Asking, begin, end, who_asks
 from service.broker.errors import StorageUnavailable
-from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES, NOBODY, Addresses, Reuses
+from service.broker.reuse import FAR_BEHIND, MOST_ADDRESSES, NOBODY, Reuses, Tokens
 from tests.support.builders import HOUR, NOON, TICK, an_entry
 from tests.support.cached import ANNA, BERT, StoppedClock
 
@@ -231,36 +231,36 @@ async def test_what_waits_for_the_database_is_bounded(reuses, shelf, ears, monke
 
 
 def counted(addresses, *seen, token=TOKEN):
-    return [addresses.count(token, address, at) for address, at in seen]
+    return [addresses.note(token, 7, address, at)[0] for address, at in seen]
 
 
 def test_addresses_of_the_last_hour_are_counted_each_once():
     seen = [("a", NOON), ("b", NOON), ("a", NOON), ("c", NOON)]
-    assert counted(Addresses(), *seen) == [1, 2, 2, 3]
+    assert counted(Tokens(), *seen) == [1, 2, 2, 3]
 
 
 def test_who_moves_through_many_networks_in_a_day_is_not_many():
     slowly = [(address, NOON + address * HOUR / MOST_ADDRESSES) for address in range(50)]
-    assert max(counted(Addresses(), *slowly)) == MOST_ADDRESSES
+    assert max(counted(Tokens(), *slowly)) == MOST_ADDRESSES
 
 
 def test_an_hour_is_an_hour():
-    addresses = Addresses()
+    addresses = Tokens()
     counted(addresses, *[(address, NOON) for address in range(MOST_ADDRESSES)])
     assert counted(addresses, ("late", NOON + HOUR - TICK)) == [MANY]
     assert counted(addresses, ("later", NOON + HOUR)) == [2]
 
 
 def test_one_address_again_and_again_does_not_push_out_the_others():
-    addresses = Addresses()
+    addresses = Tokens()
     counted(addresses, *[(address, NOON) for address in range(MANY)])
     busy = [("busy", NOON + timedelta(seconds=second)) for second in range(100)]
     assert set(counted(addresses, *busy)) == {MANY}
 
 
 def test_what_is_remembered_of_addresses_is_bounded_in_both_ways():
-    addresses = Addresses(most_tokens=10)
+    addresses = Tokens(most=10)
     for generation in range(100):
         counted(addresses, *[(number, NOON) for number in range(200)], token=(ANNA, generation))
-    assert len(addresses._seen) == 10
-    assert {len(seen) for seen in addresses._seen.values()} == {MANY}
+    assert len(addresses._known) == 10
+    assert {len(seen) for _, seen in addresses._known.values()} == {MANY}
