@@ -14,8 +14,9 @@ from hashlib import blake2b
 from service.adapters.bucket import Bucket
 from service.adapters.budget_scripts import AHEAD, GIVE_BACK, LOOK, PAUSE, TAKE
 from service.adapters.redis_health import RedisUnavailable
-from service.adapters.redis_lane import Reply, Script, Word
+from service.adapters.redis_lane import Reply, Script
 from service.adapters.redis_link import RedisLink
+from service.adapters.redis_url import Word
 from service.broker.ports import BudgetSight, Observer
 
 _ALONE = 0.25

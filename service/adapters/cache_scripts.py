@@ -21,7 +21,8 @@ from service.adapters.cache_values import (
     name_of_token,
     name_of_user,
 )
-from service.adapters.redis_lane import Call, Script, Word
+from service.adapters.redis_lane import Call, Script
+from service.adapters.redis_url import Word
 from service.broker.model import CurrentToken, Fingerprint, LineageEntry, UserKey
 
 Look = Fingerprint | UserKey

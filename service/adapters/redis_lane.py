@@ -18,9 +18,8 @@ from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseE
 from service.adapters import redis_allowance
 from service.adapters.batches import Batcher
 from service.adapters.redis_health import Breaker, Health, RedisUnavailable
-from service.adapters.redis_url import Connection, Connections
+from service.adapters.redis_url import Connection, Connections, Word, packed
 
-Word = bytes | str | int | float
 Reply = Any
 
 
@@ -125,7 +124,7 @@ class Lane:
                 await connection.disconnect(nowait=True)
                 connection = self._connections.make()
             await connection.connect()
-            await connection.send_packed_command(connection.pack_commands(commands))
+            await connection.send_packed_command(packed(*commands))
             replies = [await _read(connection) for _ in commands]
         except BaseException:
             await connection.disconnect(nowait=True)

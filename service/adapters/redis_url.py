@@ -5,16 +5,18 @@ Nothing here is retried, and no message repeats the URL: it may hold a password.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from hiredis import pack_command
 from redis.asyncio import ConnectionPool, Redis, Sentinel
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+Word = bytes | str | int | float
 _SENTINEL_PORT = 26379
 _SENTINEL_ANSWERS_S = 0.1
 _YES = frozenset({"1", "true", "yes"})
@@ -36,14 +38,16 @@ class Connection(Protocol):
     async def can_read_destructive(self) -> bool:
         """Whether something unasked has come; raises when the server has hung up."""
 
-    def pack_commands(self, commands: Iterable[Iterable[Any]]) -> list[bytes]:
-        """Return the commands as they travel."""
-
     async def send_packed_command(self, command: list[bytes]) -> None:
         """Send what was packed."""
 
     async def read_response(self, *, timeout: float | None = None) -> Any:  # noqa: ANN401, ASYNC109 - redis-py's own
         """Return the next reply; None after `timeout` seconds, with nothing lost."""
+
+
+def packed(*commands: Sequence[Word]) -> list[bytes]:
+    """Return commands as they travel: redis-py's own way for it takes seven times as long as the parser's."""
+    return [pack_command(tuple(words)) for words in commands]  # type: ignore[arg-type]
 
 
 class Connections:

@@ -119,7 +119,10 @@ def bound_to(client: str, user_id: str, generation: int, column: str) -> bytes:
 
 def _encode(text: str) -> bytes:
     """Encode any string there is, lone surrogates too, so that no input can raise."""
-    return text.encode("utf-8", "surrogatepass")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 class FingerprintRing:
@@ -135,8 +138,11 @@ class FingerprintRing:
 
     def of(self, access_token: str) -> tuple[Fingerprint, ...]:
         """Return the token's fingerprints, the one under the writing key first."""
-        token = _encode(access_token)
-        return tuple([Fingerprint(key_id, _mac(inner, outer, token)) for key_id, inner, outer in self._ring])
+        token, ring = _encode(access_token), self._ring
+        if len(ring) == 1:  # as it nearly always is
+            key_id, inner, outer = ring[0]
+            return (Fingerprint(key_id, _mac(inner, outer, token)),)
+        return tuple([Fingerprint(key_id, _mac(inner, outer, token)) for key_id, inner, outer in ring])
 
 
 def _keyed(key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:

@@ -20,7 +20,7 @@ from service.adapters.near import Bounded
 from service.adapters.redis_health import RedisUnavailable
 from service.adapters.redis_lane import Call, Reply
 from service.adapters.redis_link import RedisLink
-from service.adapters.redis_url import Connection
+from service.adapters.redis_url import Connection, packed
 from service.broker.model import UserKey
 from service.broker.ports import Roll
 
@@ -170,4 +170,4 @@ class RedisWakeups:
 
 
 async def _send(connection: Connection, *words: str) -> None:
-    await connection.send_packed_command(connection.pack_commands([words]))
+    await connection.send_packed_command(packed(words))

@@ -24,7 +24,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from service.adapters.redis_url import Connection, Connections
+from service.adapters.redis_url import Connection, Connections, packed
 from service.doctor.clocks import Offset, Wall, offset_of
 from service.doctor.findings import Finding, unseen, wrong
 from service.doctor.redis_rules import Facts, judge_info, judge_latency
@@ -160,7 +160,7 @@ async def _info(connection: Connection) -> dict[str, str]:
 
 async def _ask(connection: Connection, *words: str | int) -> Any:  # noqa: ANN401 - whatever it answers
     async with asyncio.timeout(_ANSWER_WITHIN_S):
-        await connection.send_packed_command(connection.pack_commands([words]))
+        await connection.send_packed_command(packed(words))
         answer = await connection.read_response()
     if isinstance(answer, RedisError):
         raise answer

@@ -140,9 +140,8 @@ class PostgresEvents:
 
 def _row(recorded: Recorded) -> dict[str, object]:
     """Return a row's columns as JSON writes them; one that is NULL or has its default is left out."""
-    row: dict[str, object] = {
-        name: value for name, value in zip(Event._fields, recorded.event, strict=True) if value is not None
-    }
+    said = zip(Event._fields, recorded.event)  # noqa: B905 - they are the event's own fields
+    row: dict[str, object] = {name: value for name, value in said if value is not None}
     row["id"] = recorded.id
     if recorded.key is not None:
         row["client"], row["user_id"] = recorded.key
