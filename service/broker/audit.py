@@ -247,7 +247,8 @@ class Audit:
             row = next(iter(self._open.values()))
             if len(self._open) < MOST_OPEN and now - row.at < TOGETHER:
                 return
-            (key, *_), _ = self._open.popitem(last=False)
+            same, _ = self._open.popitem(last=False)
+            key = same[0]
             others = self._of_user[key] - 1
             if others:
                 self._of_user[key] = others
