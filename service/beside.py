@@ -16,7 +16,7 @@ from service.logs import keep_secret
 if TYPE_CHECKING:
     from service.broker.ports import Observer
     from service.settings import Settings
-    from service.wiring import Broker
+    from service.wired import Broker
 
 _FLUSH_EVERY_S = 0.5
 _AUDIT_EVERY_S = 1.0

@@ -24,7 +24,7 @@ from service.settings.webhooks import TYPES
 if TYPE_CHECKING:
     from service.broker.ports import Observer
     from service.settings import Settings
-    from service.wiring import Broker
+    from service.wired import Broker
 
 LOOK_EVERY_S = 1.0
 TIDY_EVERY_S = 60.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from service.wiring import Broker
+    from service.wired import Broker
 
 _SEEN = "database-seen"
 

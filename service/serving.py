@@ -19,7 +19,8 @@ from service.callers import NO_MEANS, Means, open_means, require_usable
 from service.listening import Sockets, bind_all
 from service.readiness import Readiness, readiness_of
 from service.sessions import announce, open_witnesses, require_usable_keys
-from service.wiring import Broker, open_broker
+from service.wired import Broker
+from service.wiring import open_broker
 
 if TYPE_CHECKING:
     from service.metrics import Telemetry

@@ -13,7 +13,7 @@ from service.readiness import Readiness, readiness_of
 if TYPE_CHECKING:
     from service.metrics import Telemetry
     from service.settings import Settings
-    from service.wiring import Broker
+    from service.wired import Broker
 
 
 @asynccontextmanager

@@ -11,8 +11,8 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,8 +48,7 @@ from service.broker.calls import Calls
 from service.broker.circuits import Circuits
 from service.broker.confirmations import Confirmations
 from service.broker.creation import Creation
-from service.broker.errors import BrokerError
-from service.broker.flights import TimeLeft, end_task
+from service.broker.flights import end_task
 from service.broker.grants import Grants
 from service.broker.imports import Imports
 from service.broker.overview import Overview, late_after
@@ -59,6 +58,7 @@ from service.broker.refresh import Refresh
 from service.broker.sweeps import Sweeps
 from service.broker.users import Users
 from service.broker.verification import Verification
+from service.wired import Broker
 from sql.files import newest_version
 
 if TYPE_CHECKING:
@@ -67,49 +67,9 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.tracing.spans import Tracing
 
-__all__ = ["QUEUE_NAME", "QUEUE_SERIALIZED_BY", "Broker", "open_broker", "open_queue", "terms_of"]
+__all__ = ["QUEUE_NAME", "QUEUE_SERIALIZED_BY", "open_broker", "open_queue", "terms_of"]
 
 _RECHECK_EVERY_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Broker:
-    """Everything a process needs: the use cases, and what its doors and jobs watch over."""
-
-    answers: Answers
-    at_hand: AtHand
-    behind: Behind
-    users: Users
-    imports: Imports
-    sweeps: Sweeps
-    circuits: Circuits
-    refresh: Refresh
-    confirmations: Confirmations
-    creation: Creation
-    audit: Audit
-    upkeep: PostgresUpkeep
-    overview: Overview
-    database: Database
-    redis: RedisLink
-    clock: DatabaseClock
-    clients: tuple[str, ...]
-    tracing: Tracing | None = None
-
-    async def drain(self, timeout_s: float) -> int:
-        """Let running flights end and write what is pending, before anything is closed.
-
-        Returns how many flights had not ended after `timeout_s` seconds.
-        """
-        left_s, left = TimeLeft(timeout_s), 0
-        for room in (self.refresh, self.confirmations, self.creation):
-            left += await room.drain(left_s())
-        for behind in (self.behind, self.answers.uses, self.answers.reuses):
-            with suppress(BrokerError):
-                await behind.flush()
-        await self.audit.drain()
-        if self.tracing is not None:
-            await self.tracing.aclose(left_s())
-        return left
 
 
 def terms_of(settings: Settings) -> Terms:

@@ -16,7 +16,8 @@ from arq.worker import Worker
 from redis.exceptions import RedisError
 
 from service.broker.flights import TimeLeft, end_task
-from service.wiring import QUEUE_NAME, QUEUE_SERIALIZED_BY, Broker, open_broker, open_queue
+from service.wired import Broker
+from service.wiring import QUEUE_NAME, QUEUE_SERIALIZED_BY, open_broker, open_queue
 from worker.jobs import Jobs
 from worker.ticks import tick_alone
 

@@ -16,7 +16,8 @@ from bench.settings import CLIENT
 from bench.stored import Nobody
 from service.adapters.postgres import Database, PostgresUpkeep
 from service.settings import load_settings
-from service.wiring import Broker, open_broker
+from service.wired import Broker
+from service.wiring import open_broker
 from worker.jobs import MOST_AT_A_SWEEP
 
 _AT_MOST_S = 10.0

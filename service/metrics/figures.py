@@ -6,7 +6,7 @@ broker's words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Generic, Literal, TypeVar
 
@@ -195,14 +195,18 @@ class Metrics:
         self._tallies.append(tally)
         return tally
 
-    def took(self, route: str, counts: Sequence[int], seconds: float) -> None:
-        """Add so many answers to each bucket of a route's times, and how long they took together.
+    def answered(self, route: str, by_source: Mapping[str, int], took: Sequence[int], seconds: float) -> None:
+        """Add so many good answers of a route: by where the token came from, and to each bucket of times.
 
-        prometheus_client has a way to observe one at a time only; this is what it does there.
+        prometheus_client has a way to observe one time at a time only; this is what it does there.
         """
+        for source, count in by_source.items():
+            if count:
+                self.answers.of(source).inc(count)
+        self.http_requests.of(route, "200").inc(sum(took))
         child = self.http_request_seconds.of(route)
         child._sum.inc(seconds)  # noqa: SLF001
-        for bucket, count in zip(child._buckets, counts, strict=True):  # noqa: SLF001
+        for bucket, count in zip(child._buckets, took, strict=True):  # noqa: SLF001
             if count:
                 bucket.inc(count)
 

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from service.metrics.figures import Metrics
+from typing import Protocol
 
 _POUR_AFTER_S = 0.05
 """So long at most another process that is asked for the figures of all does not know of an answer."""
+
+
+class Into(Protocol):
+    """The metrics that a tally is poured into."""
+
+    def answered(self, route: str, by_source: Mapping[str, int], took: Sequence[int], seconds: float) -> None:
+        """Add so many good answers of a route: by where the token came from, and to each bucket of times."""
 
 
 class Tally:
@@ -27,20 +31,19 @@ class Tally:
 
     __slots__ = (
         "_bounds",
+        "_into",
         "_lock",
-        "_metrics",
         "_planned",
         "_poured",
-        "_poured_took",
         "_route",
         "_seconds",
         "_sources",
         "_took",
     )
 
-    def __init__(self, metrics: Metrics, route: str, bounds: Sequence[float], sources: Sequence[str]) -> None:
+    def __init__(self, into: Into, route: str, bounds: Sequence[float], sources: Sequence[str]) -> None:
         """`bounds` are the histogram's upper ones; `sources` all there may be."""
-        self._metrics = metrics
+        self._into = into
         self._route = route
         self._bounds = tuple(bounds)
         self._sources = dict.fromkeys(sources, 0)
@@ -48,8 +51,7 @@ class Tally:
         self._seconds = 0.0
         self._planned = False
         self._lock = Lock()
-        self._poured = dict(self._sources)
-        self._poured_took = (list(self._took), 0.0)
+        self._poured = (dict(self._sources), list(self._took), 0.0)
 
     def __call__(self, source: str, seconds: float) -> None:
         """Count one."""
@@ -63,16 +65,13 @@ class Tally:
     def pour(self) -> None:
         """Move the metrics by what was counted since the last time; in any thread."""
         with self._lock:
-            for source, count in self._sources.items():
-                if count > self._poured[source]:
-                    self._metrics.answers.of(source).inc(count - self._poured[source])
-                    self._poured[source] = count
-            took, seconds = list(self._took), self._seconds
-            before, self._poured_took = self._poured_took, (took, seconds)
-            if self._poured_took != before:
-                counts = [now - then for now, then in zip(took, before[0], strict=True)]
-                self._metrics.http_requests.of(self._route, "200").inc(sum(counts))
-                self._metrics.took(self._route, counts, seconds - before[1])
+            sources, took, seconds = dict(self._sources), list(self._took), self._seconds
+            before, self._poured = self._poured, (sources, took, seconds)
+            if self._poured == before:
+                return
+            by_source = {source: now - before[0][source] for source, now in sources.items()}
+            more = [now - then for now, then in zip(took, before[1], strict=True)]
+            self._into.answered(self._route, by_source, more, seconds - before[2])
 
     def _pour_as_planned(self) -> None:
         self._planned = False

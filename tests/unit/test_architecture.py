@@ -27,9 +27,15 @@ MAY_IMPORT = {
     "service.api": ["service.api", "service.broker"],
     "worker": ["worker", "service.broker"],
     # The two processes' own mains: settings and wiring meet the doors and the jobs here.
-    "worker.main": ["worker", *(f"service.{room}" for room in ("broker", "wiring", "settings", "tracing"))],
-    "service.beside": [f"service.{room}" for room in ("wiring", "broker", "adapters", *FOUNDATION)],
-    "service.wiring": [f"service.{room}" for room in ("wiring", "beside", "broker", "adapters", *FOUNDATION)]
+    "worker.main": [
+        "worker",
+        *(f"service.{room}" for room in ("broker", "wiring", "wired", "settings", "tracing")),
+    ],
+    "service.wired": [f"service.{room}" for room in ("broker", "adapters", "tracing")],
+    "service.beside": [f"service.{room}" for room in ("wired", "broker", "adapters", *FOUNDATION)],
+    "service.wiring": [
+        f"service.{room}" for room in ("wiring", "wired", "beside", "broker", "adapters", *FOUNDATION)
+    ]
     + ["sql.files"],
     **{f"service.{room}": [f"service.{lower}" for lower in ("broker", *FOUNDATION)] for room in FOUNDATION},
     "service": ["service", "worker", "sql"],

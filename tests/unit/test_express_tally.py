@@ -99,15 +99,15 @@ async def test_what_is_counted_while_figures_are_rendered_in_a_thread_is_counted
     telemetry, each, monkeypatch
 ):
     """A scrape renders beside the loop: between any two of its steps answers are given."""
-    count, took = telemetry.tally(ROUTE), telemetry.metrics.took
+    count, answered = telemetry.tally(ROUTE), telemetry.metrics.answered
 
-    def took_and_another_came(*what):
+    def answered_and_another_came(*what):
         count("redis", 0.02)
-        took(*what)
+        answered(*what)
         count("near", 0.03)
 
     count("near", 0.01)
-    monkeypatch.setattr(telemetry.metrics, "took", took_and_another_came)
+    monkeypatch.setattr(telemetry.metrics, "answered", answered_and_another_came)
     telemetry.metrics.render()
     monkeypatch.undo()
     told(each, [0.01, 0.03])
