@@ -89,6 +89,9 @@ async function giveTheKey() {
   await page.keyboard.press("Enter");
   await ready(page);
   seen.kept = await page.evaluate(() => [Object.keys(localStorage), document.cookie, location.href]);
+  await page.click("#leave");
+  await page.locator("#key:focus").waitFor();
+  seen.left = await page.evaluate(() => [Object.keys(sessionStorage), document.querySelectorAll("#stand svg").length]);
   await page.context().close();
 }
 

@@ -52,6 +52,10 @@ async def test_a_wrong_key_is_refused_and_a_right_one_kept_for_the_tab_alone(see
     assert "key" not in address
 
 
+async def test_who_has_the_key_forgotten_leaves_neither_key_nor_figures_behind(seen):
+    assert seen["left"] == [[], 0]
+
+
 async def test_a_broker_that_is_away_for_a_moment_costs_nobody_the_key(seen):
     assert "The broker does not answer." in seen["away"]
     assert seen["back"]

@@ -132,7 +132,10 @@ byId("enter").addEventListener("submit", (event) => {
   keepKey(byId("key").value.trim());
   void enter();
 });
-byId("leave").addEventListener("click", () => lock());
+byId("leave").addEventListener("click", () => {
+  forgetKey();
+  location.reload(); // so that nothing of what was shown stays behind
+});
 byId("live").addEventListener("click", () => {
   live = !live;
   showLive();
