@@ -9,6 +9,8 @@ from service.adapters.cache_values import name_of_token, name_of_user
 from service.adapters.vault import Vault
 from service.broker.model import UserKey
 from tests.support.cached import ANNA, BERT, a_fingerprint, a_token, presented
+from tests.support.proxies import listening, say
+from tests.support.worlds import RedisWorld
 
 
 @pytest.fixture
@@ -218,3 +220,15 @@ async def test_an_answer_that_another_key_of_the_same_name_sealed_is_an_alarm(re
     stranger = redis_world.cache(vault=Vault([("k1", b"2" * 32)]))
     assert await find_anna(stranger, clock) is None
     assert alarms() == 1
+
+
+@pytest.mark.parametrize("reply", [b"*0\r\n", b"*1\r\n$-1\r\n", b"*3\r\n$-1\r\n$-1\r\n$-1\r\n"])
+async def test_an_answer_of_another_length_is_nobodys_and_is_told_of(reply):
+    """An answer too many or too few: whose each of them is cannot be known."""
+    async with listening(say(reply)) as url:
+        world = RedisWorld(url)
+        assert await world.cache().current(ANNA) is None
+        await world.aclose()
+    assert [facts for event, _, facts in world.notes.heard if event == "cache.foreign"] == [
+        {"reason": "not an answer to this question"}
+    ]

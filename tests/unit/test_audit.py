@@ -171,6 +171,21 @@ async def test_what_repeats_while_its_row_is_being_written_is_written_after_it(a
     assert await audit.flush() == 0
 
 
+async def test_a_row_that_is_counted_again_while_it_could_not_be_written_is_written_once(audit, shelf):
+    """Twice in one statement is more than the database takes."""
+    exchange(audit)
+    shelf.open.clear()
+    flushing = asyncio.create_task(audit.flush())
+    await shelf.asked.wait()
+    exchange(audit)
+    shelf.fails = StorageUnavailable()
+    shelf.open.set()
+    with pytest.raises(StorageUnavailable):
+        await flushing
+    shelf.fails = None
+    assert (await audit.flush(), shelf.counts()) == (1, [2])
+
+
 async def test_what_the_store_will_never_take_holds_nothing_up(audit, shelf, notes):
     shelf.fails = Invalid()
     exchange(audit)
