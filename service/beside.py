@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from service.wired import Broker
 
 _FLUSH_EVERY_S = 0.5
-_AUDIT_EVERY_S = 1.0
+_AUDIT_EVERY_S = 0.25
+_CIRCUITS_EVERY_S = 1.0
 _MEASURE_EVERY_S = 30.0
 _RECHECK_EVERY_S = 2.0
 _LOOK_EVERY_S = 2.0
@@ -55,8 +57,8 @@ async def keep_going(settings: Settings, broker: Broker, observer: Observer, sta
         (_FLUSH_EVERY_S, broker.behind.flush),
         (_FLUSH_EVERY_S, broker.answers.uses.flush),
         (_FLUSH_EVERY_S, broker.answers.reuses.flush),
-        (_AUDIT_EVERY_S, broker.audit.flush),
-        (_AUDIT_EVERY_S, circuits.flush),
+        (_AUDIT_EVERY_S, lambda: broker.audit.flush_when_due(time.monotonic())),
+        (_CIRCUITS_EVERY_S, circuits.flush),
         (_MEASURE_EVERY_S, broker.clock.measure),
         (_RECHECK_EVERY_S, recheck),
     ):

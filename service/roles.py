@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from service.metrics import Telemetry
     from service.settings import Role, Settings
 
-_COLLECTED_AFTER = 200_000
+_COLLECTED_AFTER = 50_000
 
 FINE, FAILED, WRONG_USAGE = 0, 1, 2
 

@@ -25,6 +25,9 @@ TOGETHER = timedelta(minutes=5)
 MOST_OPEN = 10_000
 MOST_OF_ONE_USER = 50
 """Rows that one user may have begun within `TOGETHER`; what comes beyond is counted without where from."""
+MANY = MOST_OPEN // 4
+"""When so much waits, it is written at the next look and not only once it is time."""
+WRITTEN_WITHIN_S = 1.0
 _AT_ONCE = 500
 _FINGERPRINT_BYTES = 4
 _AGENT_HEX = 16
@@ -116,6 +119,7 @@ class Audit:
         self._unwritten: list[_Row] = []
         self._dropped = 0
         self._ids = _new_ids()
+        self._written_s = 0.0
 
     def hearing(self, observer: Observer) -> Observer:
         """Return the observer, heard here as well: who notes a sign of misuse need do nothing else."""
@@ -148,6 +152,13 @@ class Audit:
         asking.presented = int(said.pop("generation", 0)) or asking.presented
         what = (key, event, None, None if reason is None else str(reason), None)
         self._keep(kind, what, asking, self._clock(), said or None, times)
+
+    async def flush_when_due(self, now_s: float) -> int:
+        """Write what came together if it is much, or time to (`now_s` of any one clock): look often."""
+        if len(self._unwritten) < MANY and now_s - self._written_s < WRITTEN_WITHIN_S:
+            return 0
+        self._written_s = now_s
+        return await self.flush()
 
     async def flush(self) -> int:
         """Write what came together; what cannot be written now is kept for the next time."""

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 import pytest
 
 from service.broker.asking import begin, end
-from service.broker.audit import MOST_OF_ONE_USER, MOST_OPEN, TOGETHER, Audit
+from service.broker.audit import MANY, MOST_OF_ONE_USER, MOST_OPEN, TOGETHER, Audit
 from service.broker.errors import Invalid, StorageUnavailable
 from service.broker.model import EventKind, UserKey
 from tests.support.audited import RING, TOKEN, Shelf, asking, exchange
@@ -156,6 +156,17 @@ async def test_what_finds_no_room_meanwhile_is_counted_and_told(audit, shelf, no
     exchange(audit, key=BERT)
     await audit.flush()
     assert len(shelf.rows) == MOST_OPEN + 1
+
+
+async def test_little_is_written_once_a_second_and_much_at_the_next_look(audit, shelf):
+    exchange(audit)
+    assert [await audit.flush_when_due(now_s) for now_s in (100.0, 100.9, 101.0)] == [1, 0, 0]
+    exchange(audit, key=BERT)
+    assert await audit.flush_when_due(101.9) == 0
+    for number in range(MANY - 1):
+        exchange(audit, key=UserKey("first-client", f"u-{number}"))
+    assert await audit.flush_when_due(101.95) == MANY
+    assert len(shelf.rows) == MANY + 1
 
 
 async def test_what_repeats_while_its_row_is_being_written_is_written_after_it(audit, shelf):

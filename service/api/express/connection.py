@@ -8,7 +8,7 @@ where in a message aiohttp's parser stands.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -42,12 +42,14 @@ class ExpressConnection(Connection):
     __slots__ = (
         "_answered",
         "_close_after",
+        "_data",
         "_express",
         "_found_s",
         "_held",
         "_on_its_way",
         "_plain",
         "_reader",
+        "_visit",
         "_waited_s",
     )
 
@@ -60,6 +62,8 @@ class ExpressConnection(Connection):
         self._on_its_way = False
         self._answered: asyncio.Future[None] | None = None
         self._held = b""
+        self._visit: Visit | None = None
+        self._data = b""
         self._close_after = False
         self._found_s: float | None = None
         self._waited_s = (0.0, 0.0)
@@ -132,23 +136,29 @@ class ExpressConnection(Connection):
         )
 
     def _wait_for(self, visit: Visit, data: bytes) -> None:
+        """Have what a cache holds told to `_found`.
+
+        A method, and what it needs in the connection, of which one request at most is on its way: a function
+        that passes itself on would be a cycle, and whatever hangs on it stays until the collector finds it.
+        """
         self._on_its_way, self._found_s = True, None
+        self._visit, self._data = visit, data
+        self._express.ask(visit, self._found)
 
-        def found(hit: CacheHit | None) -> None:
-            # Finished in any case: that a client has left meanwhile changes nothing of what is noted.
-            answer = self._express.finish(visit, hit)
-            stays = self.transport is not None and not self._force_close
-            if answer is None and self._found_s is None:
-                self._found_s = self._since_asked()
-            if answer is None and stays and self._express.follow(visit, found):
-                return
-            self._on_its_way = False
-            if stays:
-                self._go_on(answer, data)
-            if self._answered is not None and not self._answered.done():
-                self._answered.set_result(None)
-
-        self._express.ask(visit, found)
+    def _found(self, hit: CacheHit | None) -> None:
+        # Finished in any case: that a client has left meanwhile changes nothing of what is noted.
+        visit = cast("Visit", self._visit)
+        answer = self._express.finish(visit, hit)
+        stays = self.transport is not None and not self._force_close
+        if answer is None and self._found_s is None:
+            self._found_s = self._since_asked()
+        if answer is None and stays and self._express.follow(visit, self._found):
+            return
+        data, self._data, self._visit, self._on_its_way = self._data, b"", None, False
+        if stays:
+            self._go_on(answer, data)
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(None)
 
     def _since_asked(self) -> float:
         return self._loop.time() - (self._next_keepalive_close_time - self._keepalive_timeout)
