@@ -21,7 +21,7 @@ def nothing_collected():
 @pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize("script", [{"far": hit_of}, {"near": hit_of}, {}], ids=["redis", "near", "miss"])
 async def test_a_request_is_gone_as_soon_as_it_is_answered(script):
-    """A cycle for each was once a third of a second of collecting, time and again, in which Redis seemed away."""
+    """A cycle for each was once a third of a second of collecting, in which Redis seemed to be away."""
     async with open_house(at_hand=AtHandScript(**script)) as house, talk(house) as line:
         for _ in range(20):
             line.say(GOOD)
