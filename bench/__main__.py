@@ -116,7 +116,7 @@ def _plan(told: argparse.Namespace) -> bursts.Plan:
         return bursts.QUICK
     rounds = told.rounds or bursts.FULL.rounds
     rules = Rules(busy=told.busy, least=min(Rules().least, rounds))
-    return replace(bursts.FULL, rounds=rounds, most_rounds=4 * rounds, rules=rules)
+    return replace(bursts.FULL, rounds=rounds, most_rounds=8 * rounds, rules=rules)
 
 
 def _sayer() -> Say:

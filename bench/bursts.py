@@ -32,7 +32,7 @@ class Plan:
     connections: int = 64
 
 
-FULL = Plan(rounds=25, most_rounds=100, burst_s=0.25, warm_s=0.06, first_warm_s=1.5, rules=Rules())
+FULL = Plan(rounds=25, most_rounds=200, burst_s=0.25, warm_s=0.06, first_warm_s=1.5, rules=Rules())
 QUICK = Plan(
     rounds=1, most_rounds=1, burst_s=0.15, warm_s=0.03, first_warm_s=0.1, rules=UNTIMED, connections=16
 )
