@@ -31,6 +31,8 @@ ROOT = Path(__file__).parent.parent
 LIFETIME_S = 3600
 Found = dict[str, Any]
 _LOOK_EVERY_S = 0.05
+_LOOK_CLOSELY_S = 0.01
+_HOW_MANY, _ANY = "SELECT count(*) FROM grants", "SELECT EXISTS (SELECT FROM grants)"
 
 
 def write_table(path: Path, users: int) -> None:
@@ -62,27 +64,31 @@ class Child:
 
     async def run(self, database_url: str, kill_at: int | None = None) -> tuple[int, float, str]:
         """Run it, killed when so many users are there; returns exit code, seconds and last words."""
+        # Before the program runs: it may be done before a busy machine has a connection for whoever watches.
+        connection = await asyncpg.connect(database_url)
         began = time.monotonic()
         program = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "service.cli", "import", str(self._table), "--json",
             cwd=ROOT, env=self._env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        watching = asyncio.create_task(self._watch(program.pid, database_url, kill_at))
+        watching = asyncio.create_task(self._watch(program.pid, connection, kill_at))
         said, _ = await program.communicate()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         return program.returncode or 0, time.monotonic() - began, said.decode()
 
-    async def _watch(self, pid: int, database_url: str, kill_at: int | None) -> None:
-        connection = await asyncpg.connect(database_url)
+    async def _watch(
+        self, pid: int, connection: asyncpg.Connection[asyncpg.Record], kill_at: int | None
+    ) -> None:
         try:
             while True:
-                there = await connection.fetchval("SELECT count(*) FROM grants") if kill_at else 0
+                there = await connection.fetchval(_HOW_MANY if kill_at else _ANY)
                 if kill_at and there >= kill_at:
                     os.kill(pid, signal.SIGKILL)
                     return
-                self.samples.append((time.monotonic(), _resident_mb(pid)))
-                await asyncio.sleep(_LOOK_EVERY_S)
+                if there:  # what it takes to begin with is no part of how memory grows with the users
+                    self.samples.append((time.monotonic(), _resident_mb(pid)))
+                await asyncio.sleep(_LOOK_CLOSELY_S if kill_at else _LOOK_EVERY_S)
         finally:
             connection.terminate()
 
